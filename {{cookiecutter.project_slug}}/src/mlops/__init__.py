@@ -1,0 +1,1 @@
+"""Take a model from a feature branch to production on Amazon SageMaker."""

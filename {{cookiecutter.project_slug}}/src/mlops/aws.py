@@ -1,0 +1,89 @@
+"""Sessions with AWS: whose rights a command acts under, and how it meets throttling and faults."""
+
+import os
+from functools import cache
+from typing import Any, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mlops.errors import Failure
+from mlops.settings import Environment, Settings
+
+Duty = Literal["train", "deploy", "approve"]
+
+RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=10, read_timeout=70)
+"""botocore's adaptive mode slows down when AWS throttles, and tries 5xx answers again."""
+
+
+def duty_in(settings: Settings, environment: Environment) -> Duty:
+    """The duty that fills an environment's group: the first trains, the others deploy what they are given."""
+    return "train" if settings.before(environment) is None else "deploy"
+
+
+def session(settings: Settings, environment: Environment, duty: Duty) -> boto3.Session:
+    """A session that acts in an environment's account.
+
+    With MLOPS_ASSUME_ROLES=1 it holds the role of the duty and no more, as a workflow does; without it, on the
+    sandbox the account's administrator, on AWS whatever credentials the shell or the workflow has.
+
+    Raises:
+        Failure: the role can not be assumed.
+    """
+    if os.environ.get("MLOPS_ASSUME_ROLES") == "1":
+        return assumed(base(settings, environment), environment.role(duty), settings.region)
+    return base(settings, environment)
+
+
+def base(settings: Settings, environment: Environment) -> boto3.Session:
+    """A session with the credentials that are there before any role is assumed."""
+    if settings.aws == "sandbox" and "AWS_SESSION_TOKEN" not in os.environ:
+        return boto3.Session(
+            aws_access_key_id=f"sandbox-{environment.account}",
+            aws_secret_access_key="sandbox",  # noqa: S106
+            region_name=settings.region,
+        )
+    return boto3.Session(region_name=settings.region)
+
+
+def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
+    """A session under a role, one hour long."""
+    try:
+        answer = client(start, "sts").assume_role(RoleArn=role, RoleSessionName="mlops")
+    except (ClientError, BotoCoreError) as error:
+        raise Failure(f"AssumeRole {role}: {reason(error)}") from error
+    credentials = answer["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        region_name=region,
+    )
+
+
+@cache
+def client(session: boto3.Session, service: str) -> Any:
+    """The session's client of a service; made once, since making one reads megabytes of botocore's models."""
+    return session.client(service, config=RETRIES)  # type: ignore[call-overload]
+
+
+def code_of(error: Exception) -> str:
+    """AWS's code of an error, such as ValidationException; empty when AWS did not answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def reason(error: Exception) -> str:
+    """What AWS said, in one line with its code."""
+    if isinstance(error, ClientError):
+        message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+        return f"{code_of(error)}: {message}"
+    return " ".join(str(error).split())
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether AWS says that a resource does not exist; SageMaker says so with a ValidationException."""
+    message = str(error.response.get("Error", {}).get("Message", "")).lower()
+    return code_of(error) in {"ResourceNotFound", "404", "NoSuchKey", "NoSuchBucket"} or (
+        code_of(error) == "ValidationException" and ("could not find" in message or "does not exist" in message)
+    )

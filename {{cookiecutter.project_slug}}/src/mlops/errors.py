@@ -1,0 +1,25 @@
+"""The two ways in which a command ends badly, each with its exit code."""
+
+
+class BadInput(Exception):
+    """What the user gave is not allowed: the message names the field, the value and what is allowed. Exit code 2."""
+
+    exit_code = 2
+
+
+class Failure(Exception):
+    """An operation failed: the message names the operation, the resource and the reason. Exit code 1."""
+
+    exit_code = 1
+
+
+class DigestMismatch(Failure):
+    """An artefact does not have the SHA-256 under which it was registered."""
+
+
+class NotApproved(Failure):
+    """A model package is not Approved where it has to be."""
+
+
+class NotFound(Failure):
+    """SageMaker or S3 does not have what a command needs; the message says how it comes into being."""

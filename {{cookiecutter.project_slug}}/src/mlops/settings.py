@@ -1,0 +1,368 @@
+"""The settings of a project: mlops.yaml as frozen models, each limit beside the field it limits."""
+
+import keyword
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from mlops.errors import BadInput
+
+FILE = "mlops.yaml"
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=3, max_length=30)]
+AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$", min_length=2, max_length=12)]
+InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+RoleName = Annotated[
+    str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/)?[A-Za-z0-9_+=,.@/-]+$", max_length=576)
+]
+SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")]
+SecurityGroupId = Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")]
+KeyArn = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$")
+]
+Group = Literal["champion", "challenger"]
+
+WAIT_LIMIT_SECONDS = 3600
+"""SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
+
+
+class Model(BaseModel):
+    """What all settings share: they are frozen, and a field that does not exist is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AllAtOnce(Model):
+    """Start the new fleet, shift all of the traffic, watch the alarms, then remove the old fleet."""
+
+    kind: Literal["all_at_once"] = "all_at_once"
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+class Canary(Model):
+    """Shift a share of the traffic first, the rest after a wait without alarms."""
+
+    kind: Literal["canary"]
+    percent: int = Field(ge=1, le=50, description="share of the instances; SageMaker's canary takes at most half")
+    wait_seconds: int = Field(default=600, ge=0, le=WAIT_LIMIT_SECONDS)
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+class Linear(Model):
+    """Shift the traffic in equal steps with a wait without alarms after each."""
+
+    kind: Literal["linear"]
+    percent: int = Field(ge=10, le=50, description="share of the instances in a step; SageMaker takes 10 to 50")
+    wait_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+Rollout = Annotated[AllAtOnce | Canary | Linear, Field(discriminator="kind")]
+
+
+class Endpoint(Model):
+    """How an environment serves its model."""
+
+    instance_type: InstanceType = "ml.m5.large"
+    instances: int = Field(default=1, ge=1, le=100)
+    rollout: Rollout = AllAtOnce()
+    alarms: tuple[str, ...] = Field(
+        default=(), max_length=9, description="alarms of your own that roll a deployment back, beside the project's"
+    )
+
+    @model_validator(mode="after")
+    def canary_needs_two_instances(self) -> Self:
+        """A share of at most half of the instances needs two of them."""
+        if not isinstance(self.rollout, AllAtOnce) and self.instances < 2:
+            raise ValueError(
+                f"rollout {self.rollout.kind} shifts at most half of the instances: give instances: 2 or more"
+            )
+        return self
+
+
+class Environment(Model):
+    """A stage of the way to production: its account, its people's say, and what serves there."""
+
+    name: EnvironmentName
+    account: AccountId
+    approval: Literal["automatic", "manual"] = "automatic"
+    endpoint: Endpoint | None = None
+    bucket_name: BucketName | None = Field(default=None, alias="bucket", description="an existing bucket")
+    execution_role_name: RoleName | None = Field(default=None, alias="execution_role")
+    groups: tuple[Group, ...] = ()
+
+    project: str = Field(default="", exclude=True, init=True)
+
+    def named(self, suffix: str) -> str:
+        """`<slug>-<environment>-<suffix>`, the form of every name that this environment owns."""
+        return f"{self.project}-{self.name}-{suffix}"
+
+    @property
+    def group(self) -> str:
+        """The model group that its endpoint serves from; in an advanced production, the champion's."""
+        return self.named("champion") if self.groups else f"{self.project}-{self.name}"
+
+    @property
+    def group_names(self) -> list[str]:
+        """Every model group of the environment."""
+        return [self.named(group) for group in self.groups] or [self.group]
+
+    @property
+    def endpoint_name(self) -> str:
+        """The endpoint of the environment."""
+        return f"{self.project}-{self.name}"
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that holds the environment's artefacts."""
+        return self.bucket_name or self.named(self.account)
+
+    @property
+    def execution_role(self) -> str:
+        """ARN of the role that SageMaker assumes for the environment's jobs and endpoints."""
+        return self.role_arn(self.execution_role_name or self.named("execution"))
+
+    def role(self, duty: str) -> str:
+        """ARN of the role that does one duty in the environment: train, deploy or approve."""
+        return self.role_arn(self.named(duty))
+
+    def role_arn(self, name: str) -> str:
+        """ARN of a role given by its name, path and name, or ARN."""
+        return name if name.startswith("arn:") else f"arn:aws:iam::{self.account}:role/{name}"
+
+    @property
+    def alarm_names(self) -> list[str]:
+        """The alarms that roll a deployment back; the manual one stops a rollout on command."""
+        own = self.endpoint.alarms if self.endpoint else ()
+        return [*(f"{self.endpoint_name}-{alarm}" for alarm in ("errors", "latency", "manual")), *own]
+
+
+class Stage(Model):
+    """How a stage of dvc.yaml runs on SageMaker."""
+
+    job: Literal["training", "processing"] = "processing"
+    instance_type: InstanceType = "ml.m5.large"
+    instances: int = Field(default=1, ge=1, le=20)
+    volume_gb: int = Field(default=30, ge=1, le=16384)
+    max_runtime_seconds: int = Field(default=3600, ge=60, le=432000)
+    spot: bool = False
+    max_wait_seconds: int | None = Field(default=None, ge=60, le=432000)
+    metrics: dict[str, str] = Field(default_factory=dict, description="metric name → regular expression on the log")
+
+    @field_validator("metrics")
+    @classmethod
+    def metrics_compile(cls, metrics: dict[str, str]) -> dict[str, str]:
+        """A pattern that does not compile would find nothing, in silence."""
+        for name, pattern in metrics.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"metric {name} has no valid regular expression: {error}") from error
+        return metrics
+
+    @model_validator(mode="after")
+    def spot_is_for_training(self) -> Self:
+        """Only training jobs run on spot instances, and they may wait for them at least as long as they run."""
+        if self.spot and self.job != "training":
+            raise ValueError("spot is for training jobs: give job: training or spot: false")
+        if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
+            raise ValueError(
+                f"max_wait_seconds {self.max_wait_seconds} is less than max_runtime_seconds {self.max_runtime_seconds}"
+            )
+        return self
+
+
+class Image(Model):
+    """The container of jobs and endpoints: one of AWS's own by framework, or yours by digest."""
+
+    framework: Literal["sklearn"] = "sklearn"
+    version: str = Field(default="1.9-0", pattern=r"^[0-9]+\.[0-9]+-[0-9]+(-py[0-9]+)?$")
+    uri: str | None = Field(
+        default=None, max_length=255, pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$", description="REPOSITORY@sha256:DIGEST"
+    )
+
+
+class Network(Model):
+    """Where jobs and endpoints run; without it they run in SageMaker's own network."""
+
+    subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(
+        min_length=1, max_length=16
+    )
+    security_groups: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(
+        min_length=1, max_length=5
+    )
+    isolation: bool = Field(default=False, description="containers have no network at all")
+
+
+class Threshold(Model):
+    """What a metric of the evaluation has to reach."""
+
+    metric: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def has_one_side(self) -> Self:
+        """A threshold with no side passes everything, one with two is two."""
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"threshold of {self.metric}: give at_least or at_most, one of them")
+        return self
+
+
+class Settings(Model):
+    """All settings of a project."""
+
+    project: Slug
+    package: str
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")
+    aws: Literal["sandbox", "account"] = "sandbox"
+    scenario: Literal["basic", "advanced"] = "basic"
+    environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
+    stages: dict[str, Stage]
+    image: Image = Image()
+    gate: tuple[Threshold, ...] = ()
+    network: Network | None = None
+    kms_key: str | None = Field(
+        default=None, pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$"
+    )
+    tags: dict[str, str] = Field(default_factory=dict, max_length=40)
+
+    root: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("package")
+    @classmethod
+    def package_is_importable(cls, package: str) -> str:
+        """The name becomes a folder and an import."""
+        if (
+            not re.fullmatch(r"[a-z][a-z0-9_]*", package)
+            or keyword.iskeyword(package)
+            or package in {"mlops", "sandbox"}
+        ):
+            raise ValueError("a lower-case Python name that is no keyword and not mlops or sandbox is allowed")
+        return package
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def environments_know_their_project(cls, environments: Any, info: ValidationInfo) -> Any:
+        """Names of groups, buckets and roles start with the project's."""
+        project = info.data.get("project", "")
+        if not isinstance(environments, list | tuple):
+            return environments
+        return [{**each, "project": project} if isinstance(each, dict) else each for each in environments]
+
+    @model_validator(mode="after")
+    def environments_are_a_way(self) -> Self:
+        """The first trains and serves nothing; the ones after it serve; names are unique."""
+        names = [environment.name for environment in self.environments]
+        if len(set(names)) != len(names):
+            raise ValueError(f"environments have the names {', '.join(names)}; each name may be given once")
+        for environment in self.environments[1:]:
+            if environment.endpoint is None:
+                raise ValueError(f"environments.{environment.name} has no endpoint; every one after the first serves")
+        return self
+
+    @model_validator(mode="after")
+    def scenario_has_its_groups(self) -> Self:
+        """Champion and challenger are groups of production, and of the advanced scenario only."""
+        wanted: tuple[Group, ...] = ("champion", "challenger") if self.scenario == "advanced" else ()
+        last = self.environments[-1]
+        if last.groups != wanted:
+            object.__setattr__(
+                self, "environments", (*self.environments[:-1], last.model_copy(update={"groups": wanted}))
+            )
+        return self
+
+    def environment(self, name: str) -> Environment:
+        """The environment of a name.
+
+        Raises:
+            BadInput: there is none of that name.
+        """
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        names = ", ".join(environment.name for environment in self.environments)
+        raise BadInput(f"environment is {name!r}; {FILE} has {names}")
+
+    def before(self, environment: Environment) -> Environment | None:
+        """The environment whose models come into this one; None for the first."""
+        position = [each.name for each in self.environments].index(environment.name)
+        return self.environments[position - 1] if position else None
+
+    def after(self, environment: Environment) -> Environment | None:
+        """The environment that reads this one's models; None for the last."""
+        position = [each.name for each in self.environments].index(environment.name)
+        return self.environments[position + 1] if position + 1 < len(self.environments) else None
+
+    @cached_property
+    def package_folder(self) -> Path:
+        """Folder of the model's package."""
+        return self.root / "src" / self.package
+
+
+def load(root: Path | None = None) -> Settings:
+    """Read mlops.yaml from a folder or the nearest one above it.
+
+    Args:
+        root: where to look first; the working directory when not given.
+
+    Raises:
+        BadInput: there is no such file, it is no YAML, or a value is not allowed: one line for each.
+    """
+    start = (root or Path.cwd()).resolve()
+    for folder in [start, *start.parents]:
+        if (folder / FILE).is_file():
+            return read(folder / FILE)
+    raise BadInput(f"{FILE} was not found in {start} or above it; run mlops in a project's folder")
+
+
+def read(file: Path) -> Settings:
+    """Read one settings file; see `load`."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file.name}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{file.name}: holds {type(content).__name__}; a mapping of settings is needed")
+    try:
+        return Settings.model_validate({**content, "root": file.parent})
+    except ValidationError as error:
+        raise BadInput("\n".join(line_of(problem, content, file.name) for problem in error.errors())) from error
+
+
+def line_of(problem: Any, content: Any, file: str) -> str:
+    """One line for a person about one problem that pydantic found."""
+    place: list[str] = []
+    for part in problem["loc"]:
+        content = (
+            content[part]
+            if isinstance(content, list) and isinstance(part, int) and part < len(content)
+            else (content.get(part) if isinstance(content, dict) else None)
+        )
+        if isinstance(part, int) and isinstance(content, dict) and "name" in content:
+            place.append(str(content["name"]))
+        elif str(part) not in {"all_at_once", "canary", "linear"}:
+            place.append(str(part))
+    where = ".".join(place)
+    text = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{file}: {where} is no setting; look for a slip of the pen or remove it"
+    if problem["type"] == "missing":
+        return f"{file}: {where} is missing"
+    shown = "" if isinstance(problem["input"], dict | Model) else f" is {problem['input']!r}"
+    return f"{file}: {where}{shown}: {text}" if where else f"{file}: {text}"
