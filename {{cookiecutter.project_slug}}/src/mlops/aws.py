@@ -41,7 +41,7 @@ def base(settings: Settings, environment: Environment) -> boto3.Session:
     if settings.aws == "sandbox" and "AWS_SESSION_TOKEN" not in os.environ:
         return boto3.Session(
             aws_access_key_id=f"sandbox-{environment.account}",
-            aws_secret_access_key="sandbox",  # noqa: S106
+            aws_secret_access_key="sandbox",
             region_name=settings.region,
         )
     return boto3.Session(region_name=settings.region)

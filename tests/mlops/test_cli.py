@@ -1,0 +1,111 @@
+"""The command line: what a person or a script gets back when something is wrong, before any AWS is asked."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+
+COMMANDS = (
+    "run fingerprint register promote approve reject deploy verify rollback predict status history reproduce demo groups "
+    "sandbox"
+).split()
+
+
+def mlops(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `mlops` as a shell would, in a folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_"))}
+    environment = clean | {"PYTHONPATH": str(PROJECT / "src")} | variables
+    command = [sys.executable, "-m", "mlops", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def help_text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `mlops --help` prints."""
+    done = mlops(tmp_path_factory.mktemp("empty"), "--help")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_every_command(help_text, command):
+    assert f"\n  {command} " in help_text
+
+
+WRONG = [
+    (["nonsense"], "No such command 'nonsense'"),
+    (["deploy"], "Missing option '--env'"),
+    (["deploy", "--environment", "dev"], "--environment"),
+    (["rollback", "--to", "none"], "--to"),
+    (["rollback", "--to", "0"], "--to"),
+    (["approve", "--by", "me"], "--reason"),
+    (["run"], "give a stage to run here"),
+    (["run", "train", "--env", "feature"], "leave one out"),
+    (["deploy", "--env", "production"], "environment is 'production'; mlops.yaml has feature, dev, prod"),
+    (["predict", "nowhere.csv"], "file is nowhere.csv"),
+    (["sandbox", "start", "--time-scale", "0"], "--time-scale"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
+def test_wrong_input_gets_one_line_and_exit_code_2(project_folder, arguments, words):
+    done = mlops(project_folder, *arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+    assert not (project_folder / ".sandbox").exists()
+
+
+@pytest.fixture(scope="module")
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with settings and nothing else."""
+    folder = tmp_path_factory.mktemp("project")
+    content = {
+        "project": "churn",
+        "package": "churn",
+        "region": "eu-west-1",
+        "environments": [
+            {"name": "feature", "account": "111111111111"},
+            {"name": "dev", "account": "111111111111", "endpoint": {}},
+            {"name": "prod", "account": "222222222222", "approval": "manual", "endpoint": {}},
+        ],
+        "stages": {"train": {"job": "training"}},
+    }
+    (folder / "mlops.yaml").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_outside_a_project_it_says_where_to_go(tmp_path):
+    done = mlops(tmp_path, "status")
+
+    assert done.returncode == 2
+    assert "run mlops in a project's folder" in done.stderr
+
+
+def test_on_github_the_sandbox_is_refused(project_folder):
+    done = mlops(project_folder, "status", GITHUB_ACTIONS="true")
+
+    assert done.returncode == 2
+    assert "mlops.yaml: aws is sandbox; a workflow works on AWS: give aws: account" in done.stderr
+
+
+def test_an_endpoint_that_does_not_answer_is_a_failure_in_one_line(project_folder):
+    done = mlops(project_folder, "groups", "list", AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
+
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_where_it_failed(tmp_path):
+    done = mlops(tmp_path, "--debug", "status")
+
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr

@@ -1,0 +1,172 @@
+"""mlops.yaml: what is refused, with which words, and what the names are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlops import settings
+from mlops.errors import BadInput
+from mlops.settings import Settings
+
+GOOD = {
+    "project": "churn",
+    "package": "churn",
+    "region": "eu-west-1",
+    "environments": [
+        {"name": "feature", "account": "111111111111"},
+        {"name": "dev", "account": "111111111111", "endpoint": {}},
+        {
+            "name": "prod",
+            "account": "222222222222",
+            "approval": "manual",
+            "endpoint": {"instances": 2, "rollout": {"kind": "canary", "percent": 50}},
+        },
+    ],
+    "stages": {"prepare": {"job": "processing"}, "train": {"job": "training"}, "evaluate": {"job": "processing"}},
+}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[dict[str, object]], Settings]:
+    """Write a settings file with some values changed, and read it; a dotted name reaches into lists and mappings."""
+
+    def write(changes: dict[str, object]) -> Settings:
+        content = yaml.safe_load(yaml.safe_dump(GOOD))
+        for name, value in changes.items():
+            place = content
+            *way, last = name.split(".")
+            for part in way:
+                place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
+            if value is None:
+                del place[last]
+            else:
+                place[int(last) if isinstance(place, list) else last] = value
+        (tmp_path / "mlops.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        return settings.load(tmp_path)
+
+    return write
+
+
+REFUSED = [
+    ({"project": "Churn"}, "mlops.yaml: project is 'Churn'"),
+    ({"project": "a" * 31}, "at most 30 characters"),
+    ({"project": "churn_model"}, "mlops.yaml: project is 'churn_model'"),
+    ({"project": "churn\nmodel"}, "mlops.yaml: project is"),
+    ({"package": "class"}, "mlops.yaml: package is 'class'"),
+    ({"package": "mlops"}, "no keyword and not mlops or sandbox"),
+    ({"region": "$(whoami)"}, "mlops.yaml: region is '$(whoami)'"),
+    ({"aws": "local"}, "'sandbox' or 'account'"),
+    ({"scenario": "expert"}, "'basic' or 'advanced'"),
+    ({"colour": "red"}, "mlops.yaml: colour is no setting"),
+    ({"region": None}, "mlops.yaml: region is missing"),
+    ({"environments.0.account": "1"}, "mlops.yaml: environments.feature.account is '1'"),
+    ({"environments.2.name": "dev"}, "each name may be given once"),
+    ({"environments.1.endpoint": None}, "environments.dev has no endpoint"),
+    ({"environments.2.endpoint.rollout.percent": 80}, "mlops.yaml: environments.prod.endpoint.rollout.percent is 80"),
+    ({"environments.2.endpoint.rollout.wait_seconds": 3601}, "rollout.wait_seconds is 3601"),
+    (
+        {"environments.2.endpoint.rollout": {"kind": "linear", "percent": 5}},
+        "environments.prod.endpoint.rollout.percent is 5",
+    ),
+    ({"environments.2.endpoint.rollout": {"kind": "rolling"}}, "environments.prod.endpoint.rollout"),
+    ({"environments.2.endpoint.instances": 1}, "give instances: 2 or more"),
+    ({"environments.2.endpoint.instance_type": "m5.large"}, "instance_type is 'm5.large'"),
+    ({"environments.2.endpoint.alarms": [str(n) for n in range(10)]}, "at most 9 items"),
+    ({"stages.prepare.spot": True}, "spot is for training jobs"),
+    ({"stages.train.max_wait_seconds": 60}, "max_wait_seconds 60 is less than max_runtime_seconds 3600"),
+    ({"stages.train.metrics": {"auc": "("}}, "metric auc has no valid regular expression"),
+    ({"image": {"uri": "repository/image:latest"}}, "mlops.yaml: image.uri is"),
+    ({"gate": [{"metric": "roc_auc"}]}, "give at_least or at_most, one of them"),
+    ({"gate": [{"metric": "roc_auc", "at_least": 0.9, "at_most": 1.0}]}, "give at_least or at_most, one of them"),
+    ({"network": {"subnets": [], "security_groups": ["sg-0a"]}}, "mlops.yaml: network.subnets is []"),
+    ({"kms_key": "my-key"}, "mlops.yaml: kms_key is 'my-key'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSED, ids=[str(changes) for changes, _ in REFUSED])
+def test_a_value_that_is_not_allowed_is_refused_in_one_line_that_names_it(written, changes, words):
+    with pytest.raises(BadInput) as refusal:
+        written(changes)
+
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.exit_code == 2
+
+
+def test_all_that_is_wrong_is_said_at_once(written):
+    with pytest.raises(BadInput) as refusal:
+        written({"region": "x", "aws": "x", "environments.0.account": "x"})
+
+    assert len(str(refusal.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["project: [", "- a list", "", "project: \x00"], ids=["broken", "list", "empty", "null byte"]
+)
+def test_a_file_that_holds_no_settings_is_refused(tmp_path, text):
+    (tmp_path / "mlops.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(BadInput, match=r"^mlops\.yaml: "):
+        settings.load(tmp_path)
+
+
+def test_settings_are_found_from_a_folder_below(written, tmp_path):
+    written({})
+    below = tmp_path / "src" / "churn"
+    below.mkdir(parents=True)
+
+    assert settings.load(below).root == tmp_path
+
+
+def test_no_settings_anywhere_says_where_it_looked(tmp_path):
+    with pytest.raises(BadInput, match="run mlops in a project's folder"):
+        settings.load(tmp_path)
+
+
+def test_names_follow_from_the_project_and_the_environment(written):
+    prod = written({}).environment("prod")
+
+    assert prod.group_names == ["churn-prod"]
+    assert prod.endpoint_name == "churn-prod"
+    assert prod.bucket == "churn-prod-222222222222"
+    assert prod.execution_role == "arn:aws:iam::222222222222:role/churn-prod-execution"
+    assert prod.alarm_names == ["churn-prod-errors", "churn-prod-latency", "churn-prod-manual"]
+
+
+def test_advanced_gives_production_a_champion_and_a_challenger(written):
+    project = written({"scenario": "advanced"})
+
+    assert project.environment("prod").group_names == ["churn-prod-champion", "churn-prod-challenger"]
+    assert project.environment("dev").group_names == ["churn-dev"]
+
+
+def test_names_of_a_company_take_the_place_of_ours(written):
+    changes = {"environments.1.bucket": "company-models", "environments.1.execution_role": "team/sagemaker"}
+    dev = written(changes).environment("dev")
+
+    assert dev.bucket == "company-models"
+    assert dev.execution_role == "arn:aws:iam::111111111111:role/team/sagemaker"
+
+
+def test_the_longest_name_that_a_project_derives_fits_sagemaker(written):
+    project = written({"project": "a" * 30, "scenario": "advanced", "environments.2.name": "e" * 12})
+    names = [
+        name for environment in project.environments for name in [*environment.group_names, environment.endpoint_name]
+    ]
+
+    assert max(len(name) for name in names) <= 63
+
+
+def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(written):
+    with pytest.raises(BadInput, match=r"environment is 'production'; mlops\.yaml has feature, dev, prod"):
+        written({}).environment("production")
+
+
+def test_the_way_has_a_before_and_an_after(written):
+    project = written({})
+    feature, dev, prod = project.environments
+
+    assert [project.before(each) for each in (feature, dev, prod)] == [None, feature, dev]
+    assert [project.after(each) for each in (feature, dev, prod)] == [dev, prod, None]
