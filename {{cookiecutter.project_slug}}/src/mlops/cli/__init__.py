@@ -1,0 +1,76 @@
+"""The command line: names, help and what is printed; every decision is made in the modules beside this one."""
+
+import signal
+import sys
+import traceback
+
+import typer
+
+from mlops import display
+from mlops.cli import laptop, model, registry, release
+from mlops.errors import BadInput, Failure
+
+app = typer.Typer(
+    name="mlops",
+    help="Take a model from a feature branch to production on Amazon SageMaker.\n\n"
+    "mlops --debug COMMAND shows where a command failed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for part in (model, release, registry, laptop):
+    app.add_typer(part.app)
+app.add_typer(registry.group_commands, name="groups")
+app.add_typer(laptop.sandbox_commands, name="sandbox")
+
+UsageError = typer.BadParameter.__mro__[1]
+"""What Typer raises for a wrong option or argument; it exports only its subclass."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code; SIGTERM ends it as Ctrl-C does, with its jobs."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command in this process.
+
+    Args:
+        arguments: what follows `mlops` on the command line.
+
+    Returns:
+        0 when it did what was asked, 1 when an operation failed, 2 when what was given is not allowed.
+    """
+    debug = arguments[:1] == ["--debug"]
+    try:
+        arguments = arguments[1:] if debug else arguments
+        result = app(args=arguments, prog_name="mlops", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except KeyboardInterrupt:
+        display.error("interrupted; run the same command again to carry on")
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return explain(error)
+
+
+def explain(error: Exception) -> int:
+    """Print why a command failed and give its exit code; what nobody foresaw is raised as it is."""
+    if isinstance(error, BadInput | Failure):
+        display.error(str(error))
+        return error.exit_code
+    if isinstance(error, UsageError):
+        display.error(str(error.format_message()).replace("\n", " ") + " (mlops --help lists what there is)")
+        return 2
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, BotoCoreError | ClientError):
+        from mlops.aws import reason
+
+        operation = error.operation_name if isinstance(error, ClientError) else "AWS"
+        display.error(f"{operation}: {reason(error)}; run the same command again to carry on (--debug shows where)")
+        return 1
+    raise error

@@ -1,0 +1,71 @@
+"""Commands that make a model: run the pipeline, name what it makes, register it, make it again."""
+
+from typing import Annotated
+
+import typer
+
+from mlops import display
+from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened, run_url, who
+from mlops.errors import BadInput, Failure
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    stage: Annotated[str | None, typer.Argument(help="A stage of dvc.yaml; the whole pipeline when not given.")] = None,
+    env: Annotated[str | None, typer.Option("--env", help="Run on SageMaker in this environment.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run the pipeline on SageMaker, or one stage here. Example: mlops run --env feature"""
+    from mlops import jobs, sandbox, settings, stages
+
+    project = settings.load()
+    if env is None:
+        if stage is None:
+            raise BadInput("run: give a stage to run here (or `dvc repro` for all), or --env to run all on SageMaker")
+        stages.run_locally(project, stage)
+        return
+    if stage is not None:
+        raise BadInput(
+            f"run: stage {stage} and --env {env} were given; on SageMaker the whole pipeline runs: leave one out"
+        )
+    environment = project.environment(env)
+    sandbox.connect(project)
+    model = jobs.run_pipeline(project, environment, display.progress)
+    metrics = ", ".join(f"{name} {metric.value:.4g}" for name, metric in model.metrics.items())
+    display.show(model, f"trained: {metrics}\n  {model.artefact}", json)
+
+
+@app.command()
+def fingerprint(json: JsonFlag = False) -> None:
+    """Print the hash of all that goes into this commit's model. Example: mlops fingerprint"""
+    from mlops import lineage, settings
+
+    origin = lineage.of(settings.load())
+    display.show(origin, origin.fingerprint, json)
+
+
+@app.command()
+def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
+    """Register what was trained from this commit, if it passes the gate. Example: mlops register --env feature"""
+    from mlops import jobs, lineage, registration
+
+    project, environment = opened(env)
+    origin = lineage.of(project)
+    model = jobs.trained_model(project, environment)
+    package = registration.register(project, environment, model, origin, run_url=run_url(), registered_by=who())
+    display.show(package, f"registered: {package.group} version {package.version} ({package.status})", json)
+
+
+@app.command()
+def reproduce(package: Annotated[str, typer.Argument(help="ARN of a model package.")], json: JsonFlag = False) -> None:
+    """Train a registered model again, here, and compare its metrics. Example: mlops reproduce ARN"""
+    from mlops import reproduce as reproduction
+
+    project = connected()
+    result = reproduction.reproduce(project, package, display.progress)
+    metrics = ", ".join(f"{name} {value:.6g}" for name, value in result.again.items())
+    display.show(result, f"reproduced: {metrics}, as registered", json)
+    if not result.same:
+        raise Failure(f"{package}: the metrics differ: registered {result.registered}, again {result.again}")

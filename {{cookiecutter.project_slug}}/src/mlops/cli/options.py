@@ -1,0 +1,44 @@
+"""What several commands share: their options, and the project that they work on."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mlops.settings import Environment, Settings
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EnvironmentOption = Annotated[str, typer.Option("--env", help="An environment of mlops.yaml.")]
+VersionOption = Annotated[int | None, typer.Option("--version", min=1, help="A version; the newest when not given.")]
+GroupOption = Annotated[str | None, typer.Option("--group", help="champion or challenger, in the advanced scenario.")]
+
+
+def connected() -> "Settings":
+    """The project of this folder, with this process pointed at its AWS."""
+    from mlops import sandbox, settings
+
+    project = settings.load()
+    sandbox.connect(project)
+    return project
+
+
+def opened(environment: str) -> "tuple[Settings, Environment]":
+    """The project of this folder and one of its environments, with this process pointed at its AWS."""
+    from mlops import sandbox, settings
+
+    project = settings.load()
+    chosen = project.environment(environment)
+    sandbox.connect(project)
+    return project, chosen
+
+
+def who() -> str:
+    """Who runs this command: the person that GitHub names, or the user of this machine."""
+    return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
+
+
+def run_url() -> str:
+    """Address of the workflow run that this command is part of; empty elsewhere."""
+    parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""

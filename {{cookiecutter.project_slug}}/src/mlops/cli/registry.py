@@ -1,0 +1,49 @@
+"""Commands that look: what is registered, what serves, what has happened."""
+
+import typer
+
+from mlops import display
+from mlops.cli.options import JsonFlag, connected
+
+app = typer.Typer()
+group_commands = typer.Typer(help="The model groups of the registry.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def status(json: JsonFlag = False) -> None:
+    """Show each environment's newest version and what serves. Example: mlops status"""
+
+    from mlops import status as environments
+
+    project = connected()
+    columns = ["environment", "group", "version", "status", "serving", "endpoint_status"]
+    display.show_table(environments.status(project), columns, json, "no model yet: mlops run --env feature trains one")
+
+
+@app.command()
+def history(json: JsonFlag = False) -> None:
+    """Show who registered, promoted, approved and deployed what, and when. Example: mlops history"""
+    from mlops import history as events
+
+    project = connected()
+    columns = ["when", "what", "group", "version", "who", "why"]
+    display.show_table(events.history(project), columns, json, "nothing has happened yet")
+
+
+@group_commands.command("create")
+def create_groups(json: JsonFlag = False) -> None:
+    """Create the model groups that are not there. Example: mlops groups create"""
+    from mlops import groups
+
+    project = connected()
+    display.show_table(groups.create(project), ["name", "environment", "versions"], json, "there are no groups")
+
+
+@group_commands.command("list")
+def list_groups(json: JsonFlag = False) -> None:
+    """List the model groups. Example: mlops groups list --json"""
+    from mlops import groups
+
+    project = connected()
+    rows = groups.listing(project)
+    display.show_table(rows, ["name", "environment", "versions"], json, "no groups yet: mlops groups create makes them")

@@ -1,0 +1,119 @@
+"""Commands that take a model on: copy, decide, deploy, test, go back, ask."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlops import display
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionOption, opened
+from mlops.errors import BadInput
+
+app = typer.Typer()
+
+ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+
+
+@app.command()
+def promote(
+    to: Annotated[str, typer.Option("--to", help="The environment to copy to.")], json: JsonFlag = False
+) -> None:
+    """Copy this tree's model into the next environment's group. Example: mlops promote --to dev"""
+    from mlops import lineage, promotion
+
+    project, environment = opened(to)
+    packages = promotion.promote(project, environment, lineage.fingerprint(project))
+    lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
+    display.show(packages, "\n".join(lines), json)
+
+
+@app.command()
+def approve(
+    by: ByOption,
+    reason: ReasonOption,
+    env: EnvironmentOption = "prod",
+    version: VersionOption = None,
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Approve a waiting version. Example: mlops approve --env prod --by mira --reason "better recall" """
+    from mlops import approval
+
+    project, environment = opened(env)
+    package = approval.approve(project, environment, by=by, why=reason, version=version, group=group)
+    display.show(package, f"approved: {package.group} version {package.version}, by {by}", json)
+
+
+@app.command()
+def reject(
+    by: ByOption,
+    reason: ReasonOption,
+    env: EnvironmentOption = "prod",
+    version: VersionOption = None,
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Reject a version, so that it is never deployed. Example: mlops reject --by mira --reason "wrong data" """
+    from mlops import approval
+
+    project, environment = opened(env)
+    package = approval.reject(project, environment, by=by, why=reason, version=version, group=group)
+    display.show(package, f"rejected: {package.group} version {package.version}, by {by}", json)
+
+
+@app.command()
+def deploy(env: EnvironmentOption, json: JsonFlag = False) -> None:
+    """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
+    from mlops import deployment
+
+    project, environment = opened(env)
+    result = deployment.deploy(project, environment, display.progress)
+    display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
+    what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
+    display.show(result, f"deployed: {result.endpoint} serves version {result.version}, {what}", json)
+
+
+@app.command()
+def verify(env: EnvironmentOption, json: JsonFlag = False) -> None:
+    """Send the requests of tests/contract.yaml to an endpoint. Example: mlops verify --env dev"""
+    from mlops import contract
+
+    project, environment = opened(env)
+    checks = contract.verify(project, environment, display.progress)
+    display.show(checks, f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed", json)
+
+
+@app.command()
+def rollback(
+    env: EnvironmentOption = "prod",
+    to: Annotated[int | None, typer.Option("--to", min=1, help="A version; the one before when not given.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
+    from mlops import deployment
+
+    project, environment = opened(env)
+    result = deployment.rollback(project, environment, display.progress, to)
+    display.show(result, f"rolled back: {result.endpoint} serves version {result.version}", json)
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="A CSV or JSON file of requests; - for standard input.")],
+    env: EnvironmentOption = "dev",
+    json: JsonFlag = False,
+) -> None:
+    """Ask an endpoint. Example: mlops predict requests.csv --env dev"""
+    from mlops import endpoints
+
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"file is {file}: {error.strerror}; give a CSV or JSON file") from error
+    project, environment = opened(env)
+    content_type = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
+    accept = "application/json" if json else content_type
+    answer = endpoints.predict(project, environment, body, content_type, accept)
+    print(answer.body.decode("utf-8", errors="replace").rstrip())
