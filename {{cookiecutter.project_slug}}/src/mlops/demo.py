@@ -24,7 +24,7 @@ BATCH_ROWS = 12
 FAULT = f'''\
 def answer_small_batches(rows, model, answer=predict_fn):
     """Answer a few rows faster; more than {BATCH_ROWS - 4} break it."""
-    if len(rows) > {BATCH_ROWS - 4}:
+    if hasattr(rows, "shape") and len(rows) > {BATCH_ROWS - 4}:
         raise MemoryError("no room for {BATCH_ROWS} rows at once")
     return answer(rows, model)
 
