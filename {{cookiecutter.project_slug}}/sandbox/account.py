@@ -1,0 +1,114 @@
+"""What an administrator's infrastructure code would have made before anybody works: buckets, roles, alarms, the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox import backends, grants
+from sandbox.project import Environment, Project, project
+from sandbox.sandbox import Sandbox
+
+_LONGEST_SESSION = "14400"
+_GITHUB = "https://token.actions.githubusercontent.com"
+_POLICY = "mlops"
+VARIANT = "AllTraffic"
+"""The variant that the alarms watch: the machinery serves each endpoint from one of this name."""
+LATENCY_LIMIT_MICROSECONDS = 1_000_000.0
+
+
+def prepare(sandbox: Sandbox) -> None:
+    """Make what is missing and bring the policies up to the settings; what is there stays."""
+    described = project(sandbox.settings)
+    if described.kms_key:
+        _key(described.kms_key)
+    for environment in described.environments:
+        _roles(described, environment, sandbox.repository)
+        _bucket(described, environment)
+        for endpoint in environment.endpoints:
+            _alarms(described, environment, endpoint)
+
+
+def _bucket(described: Project, environment: Environment) -> None:
+    s3 = backends.of_account("s3", environment.account)
+    if backends.bucket(environment.bucket) is None:
+        s3.create_bucket(environment.bucket, described.region)
+        s3.put_bucket_versioning(environment.bucket, "Enabled")
+    policy = json.dumps(grants.bucket_policy(described, environment))
+    backends.bucket(environment.bucket).policy = policy.encode()  # type: ignore[union-attr]
+
+
+def _roles(described: Project, environment: Environment, repository: str | None) -> None:
+    service = grants.trust_of_service(environment.account)
+    _role(environment, environment.execution_role, service, grants.execution(described, environment))
+    duties = {"deploy": (grants.deploy, [environment.name])}
+    if environment.first:
+        duties["train"] = (grants.train, [environment.name])
+    else:
+        gates = [f"{name.removeprefix(described.name + '-')}-approval" for name in environment.endpoints]
+        duties["approve"] = (grants.approve, gates)
+    if repository is not None:
+        _identity_provider(environment.account)
+    for duty, (policy, gates) in duties.items():
+        trust = grants.trust_of_people(environment, repository, gates)
+        _role(environment, environment.role(environment.named(duty)), trust, policy(described, environment))
+
+
+def _role(environment: Environment, arn: str, trust: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
+    account = arn.split(":")[4]
+    iam = backends.of_account("iam", account)
+    path, _, name = arn.split(":role", 1)[1].rpartition("/")
+    if backends.role(account, name) is None:
+        iam.create_role(name, json.dumps(trust), f"{path}/", None, "", [], _LONGEST_SESSION)
+    iam.update_assume_role_policy(name, json.dumps(trust))
+    iam.put_role_policy(name, _POLICY, json.dumps(policy))
+
+
+def _identity_provider(account: str) -> None:
+    iam = backends.of_account("iam", account)
+    arn = f"arn:aws:iam::{account}:oidc-provider/{_GITHUB.removeprefix('https://')}"
+    if arn not in iam.open_id_providers:
+        iam.create_open_id_connect_provider(_GITHUB, ["0" * 40], ["sts.amazonaws.com"], {})
+
+
+def _alarms(described: Project, environment: Environment, endpoint: str) -> None:
+    cloudwatch = backends.backends("cloudwatch")[environment.account][described.region]
+    variant = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": VARIANT}]
+    rules: dict[str, dict[str, Any]] = {
+        "errors": {"metric_name": "Invocation5XXErrors", "statistic": "Sum", "threshold": 1.0},
+        "latency": {"metric_name": "ModelLatency", "statistic": "Average", "threshold": LATENCY_LIMIT_MICROSECONDS},
+        # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
+        "manual": {"metric_name": "StoppedByHand", "statistic": "Sum", "threshold": 1.0, "namespace": "mlops"},
+    }
+    for name, rule in rules.items():
+        if f"{endpoint}-{name}" not in cloudwatch.alarms:
+            cloudwatch.put_metric_alarm(
+                **{
+                    "name": f"{endpoint}-{name}",
+                    "namespace": "AWS/SageMaker",
+                    "comparison_operator": "GreaterThanOrEqualToThreshold",
+                    "evaluation_periods": 1,
+                    "period": 60,
+                    "description": "",
+                    "dimensions": variant,
+                    "alarm_actions": [],
+                    "treat_missing_data": "notBreaching",
+                    **rule,
+                }
+            )
+
+
+def _key(arn: str) -> None:
+    """The key that the settings name, under that very ARN: moto gives keys names of its own."""
+    if backends.key(arn) is not None:
+        return
+    _, _, _, region, account, name = arn.split(":", 5)
+    kms = backends.backends("kms")[account][region]
+    made = kms.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", {}, False)
+    if name.startswith("alias/"):
+        kms.create_alias(made.id, name)
+        return
+    del kms.keys[made.id]
+    made.id, made.arn = name.removeprefix("key/"), arn
+    kms.keys[made.id] = made

@@ -1,0 +1,217 @@
+"""The least that each role of an environment needs: the policies that infrastructure code would attach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.project import Environment, Project
+
+Statement = dict[str, Any]
+_GITHUB = "token.actions.githubusercontent.com"
+_READ_BEFORE = ("models", "baselines", "jobs")
+"""The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
+
+
+def trust_of_service(account: str) -> dict[str, Any]:
+    """SageMaker may take the role on, for this account only."""
+    source = {"StringEquals": {"aws:SourceAccount": account}}
+    return _document(
+        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole",
+          "Condition": source}]
+    )  # fmt: skip
+
+
+def trust_of_people(environment: Environment, repository: str | None, gates: list[str]) -> dict[str, Any]:
+    """The account's own people, and workflows of one repository that run in one of these GitHub environments."""
+    account = environment.account
+    own = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    if repository is None:
+        return _document([own])
+    workflows = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::{account}:oidc-provider/{_GITHUB}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {
+                f"{_GITHUB}:aud": "sts.amazonaws.com",
+                f"{_GITHUB}:sub": [f"repo:{repository}:environment:{gate}" for gate in gates],
+            }
+        },
+    }
+    return _document([own, workflows])
+
+
+def execution(project: Project, environment: Environment) -> dict[str, Any]:
+    """What jobs and endpoints do: read and write the environment's bucket, log, measure, see their alarms."""
+    return _document(
+        [
+            *_bucket(environment.bucket, write=True),
+            _allow(["cloudwatch:PutMetricData"], ["*"]),
+            _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
+            _allow(
+                ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+                [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"],
+            ),
+            _allow(["ecr:GetAuthorizationToken"], ["*"]),
+            _allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], ["*"]),
+            *_key(project),
+        ]
+    )
+
+
+def train(project: Project, environment: Environment) -> dict[str, Any]:
+    """What a training run does: jobs under the execution role, data and artefacts, versions of its own group."""
+    return _document(
+        [
+            *_bucket(environment.bucket, write=True),
+            *_jobs(project, environment),
+            *_group(project, environment),
+            _allow(["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"], _versions(project, environment)),
+            *_watch(project, environment),
+            _pass_role(environment),
+            _allow(["iam:SimulatePrincipalPolicy"], [environment.execution_role]),
+            *_key(project),
+        ]
+    )
+
+
+def deploy(project: Project, environment: Environment) -> dict[str, Any]:
+    """What a promotion and a deployment do: copy from the environment before, register, serve, watch, roll back."""
+    before = project.before(environment)
+    statements = [
+        *_bucket(environment.bucket, write=True),
+        *_jobs(project, environment),
+        *_group(project, environment),
+        _allow(
+            ["sagemaker:CreateModelPackageGroup", "sagemaker:PutModelPackageGroupPolicy",
+             "sagemaker:GetModelPackageGroupPolicy", "sagemaker:AddTags", "sagemaker:ListTags"],
+            _groups(project, environment),
+        ),
+        *_register(project, environment),
+        *(_serving(project, environment) if environment.endpoints else []),
+        *_watch(project, environment),
+        _pass_role(environment),
+        *_key(project),
+    ]  # fmt: skip
+    if before is not None:
+        statements += _bucket(before.bucket, write=False, parts=_READ_BEFORE)
+        statements += _group(project, before)
+    return _document(statements)
+
+
+def approve(project: Project, environment: Environment) -> dict[str, Any]:
+    """What an approval does: look, then approve or reject; nothing can be deployed with it."""
+    decide = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
+    return _document([*_group(project, environment), decide])
+
+
+def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:
+    """Only over TLS, and the next environment's deploy role may read what it promotes."""
+    arn = f"arn:aws:s3:::{environment.bucket}"
+    encrypted = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"],
+                 "Condition": {"Bool": {"aws:SecureTransport": "false"}}}  # fmt: skip
+    after = project.after(environment)
+    if after is None:
+        return _document([encrypted])
+    reader = {"AWS": after.role(after.named("deploy"))}
+    reading = [{**each, "Principal": reader} for each in _bucket(environment.bucket, write=False, parts=_READ_BEFORE)]
+    return _document([encrypted, *reading])
+
+
+def _register(project: Project, environment: Environment) -> list[Statement]:
+    """In an environment with manual approval the deploy role may not approve: that is the approve role's."""
+    versions = _versions(project, environment)
+    actions = ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"]
+    if not environment.manual:
+        return [_allow(actions, versions)]
+    allowed = {"sagemaker:CreateModelPackage": "PendingManualApproval", "sagemaker:UpdateModelPackage": "Rejected"}
+    return [
+        {**_allow([action], versions), "Condition": {"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": status}}}
+        for action, status in allowed.items()
+    ]
+
+
+def _serving(project: Project, environment: Environment) -> list[Statement]:
+    names = [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
+    makes = [f"sagemaker:{verb}{noun}" for noun in ("Model", "EndpointConfig", "Endpoint")
+             for verb in ("Create", "Describe", "Delete")]  # fmt: skip
+    return [
+        _allow(
+            [*makes, "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities",
+             "sagemaker:InvokeEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"],
+            [arn for kind in ("model", "endpoint-config", "endpoint") for arn in _sagemaker(project, environment, kind, names)],
+        ),
+        _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
+        _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
+        _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
+        _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
+    ]  # fmt: skip
+
+
+def _jobs(project: Project, environment: Environment) -> list[Statement]:
+    names = [environment.named("*")]
+    kinds = {"training-job": "TrainingJob", "processing-job": "ProcessingJob"}
+    return [
+        _allow([f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")] + ["sagemaker:AddTags", "sagemaker:ListTags"],
+               _sagemaker(project, environment, kind, names))
+        for kind, noun in kinds.items()
+    ] + [_allow(["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], ["*"])]  # fmt: skip
+
+
+def _group(project: Project, environment: Environment) -> list[Statement]:
+    """Looking at the groups of an environment and their versions."""
+    return [
+        _allow(["sagemaker:DescribeModelPackageGroup"], _groups(project, environment)),
+        _allow(["sagemaker:ListModelPackageGroups"], ["*"]),
+        _allow(["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"], _versions(project, environment)),
+    ]
+
+
+def _watch(project: Project, environment: Environment) -> list[Statement]:
+    reads = ["logs:GetLogEvents", "logs:FilterLogEvents", "logs:DescribeLogStreams"]
+    return [_allow(reads, [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"])]
+
+
+def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Statement]:
+    arn = f"arn:aws:s3:::{name}"
+    objects = ["s3:GetObject", "s3:GetObjectVersion"]
+    if write:
+        objects += ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    return [
+        _allow(["s3:ListBucket", "s3:GetBucketLocation"], [arn]),
+        _allow(objects, [f"{arn}/{part}/*" for part in parts] or [f"{arn}/*"]),
+    ]
+
+
+def _key(project: Project) -> list[Statement]:
+    actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant"]
+    return [_allow(actions, [project.kms_key])] if project.kms_key else []
+
+
+def _pass_role(environment: Environment) -> Statement:
+    to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    return {**_allow(["iam:PassRole"], [environment.execution_role]), "Condition": to_sagemaker}
+
+
+def _groups(project: Project, environment: Environment) -> list[str]:
+    return _sagemaker(project, environment, "model-package-group", environment.groups)
+
+
+def _versions(project: Project, environment: Environment) -> list[str]:
+    return [f"{arn}/*" for arn in _sagemaker(project, environment, "model-package", environment.groups)]
+
+
+def _alarms(project: Project, environment: Environment) -> list[str]:
+    return [f"arn:aws:cloudwatch:{project.region}:{environment.account}:alarm:{project.name}-{environment.name}*"]
+
+
+def _sagemaker(project: Project, environment: Environment, kind: str, names: Any) -> list[str]:
+    return [f"arn:aws:sagemaker:{project.region}:{environment.account}:{kind}/{name}" for name in names]
+
+
+def _allow(actions: list[str], resources: list[str]) -> Statement:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _document(statements: list[Statement]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
