@@ -38,8 +38,8 @@ def roc_auc(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
 
 
 def log_loss(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
-    """Mean surprise in nats; lower is better."""
-    given = np.clip(np.where(labels, probabilities, 1 - probabilities), 1e-15, 1)
+    """Mean surprise in nats; lower is better. A case that was thought impossible costs 36, not infinity."""
+    given = np.clip(np.where(labels, probabilities, 1 - probabilities), np.finfo(float).eps, 1)
     return mean(weights, -np.log(given))
 
 
@@ -62,7 +62,8 @@ def precision(weights: Floats, labels: Labels, probabilities: Floats) -> Floats:
     """Share of the cases called malignant that are; 0 when none is called so."""
     called = weights * (probabilities >= THRESHOLD)
     total = called.sum(axis=1)
-    return np.divide(called @ labels, total, out=np.zeros_like(total), where=total > 0)
+    value: Floats = np.divide(called @ labels, total, out=np.zeros_like(total), where=total > 0)
+    return value
 
 
 METRICS: dict[str, Metric] = {

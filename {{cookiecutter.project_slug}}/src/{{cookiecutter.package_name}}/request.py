@@ -50,9 +50,10 @@ def parse(body: bytes | str, content_type: str | None) -> npt.NDArray[np.float64
     if kind not in (JSON, CSV):
         raise BadRequest([f"content type is {content_type!r}; {JSON} or {CSV} is allowed"], status=415)
     try:
-        text = body if isinstance(body, str) else body.decode("utf-8-sig")
+        text = body if isinstance(body, str) else body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest([f"byte {error.start} of the body is no UTF-8 text"]) from error
+    text = text.removeprefix("\ufeff")  # the mark that spreadsheets put before their CSV
     records = from_json(text) if kind == JSON else from_csv(text)
     if not records:
         raise BadRequest(["the request has no row; at least one is needed"])
@@ -137,4 +138,5 @@ def check(record: dict[str, Any], place: str) -> Iterator[str]:
     for name, value in record.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name in LIMITS and not (is_number and allows(name, value)):
-            yield f"{place}: column {name} is {reprlib.repr(value)}; {rule(name)} is needed"
+            shown = "null" if value is None else reprlib.repr(value)
+            yield f"{place}: column {name} is {shown}; {rule(name)} is needed"
