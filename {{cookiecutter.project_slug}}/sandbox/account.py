@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import backends, grants
+from sandbox import backends, bucket_policies, grants
 from sandbox.project import Environment, Project, project
 from sandbox.sandbox import Sandbox
 
@@ -25,18 +25,17 @@ def prepare(sandbox: Sandbox) -> None:
         _key(described.kms_key)
     for environment in described.environments:
         _roles(described, environment, sandbox.repository)
-        _bucket(described, environment)
+        _bucket(sandbox, described, environment)
         for endpoint in environment.endpoints:
             _alarms(described, environment, endpoint)
 
 
-def _bucket(described: Project, environment: Environment) -> None:
+def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> None:
     s3 = backends.of_account("s3", environment.account)
     if backends.bucket(environment.bucket) is None:
         s3.create_bucket(environment.bucket, described.region)
         s3.put_bucket_versioning(environment.bucket, "Enabled")
-    policy = json.dumps(grants.bucket_policy(described, environment))
-    backends.bucket(environment.bucket).policy = policy.encode()  # type: ignore[union-attr]
+    bucket_policies.put(sandbox, environment.bucket, json.dumps(grants.bucket_policy(described, environment)))
 
 
 def _roles(described: Project, environment: Environment, repository: str | None) -> None:

@@ -66,7 +66,9 @@ def refused_because(sandbox: Sandbox, caller: Caller, permission: Permission) ->
     return None if resource is Decision.ALLOWED else f"no resource-based policy allows the {permission.action} action"
 
 
-def trusts(trust: Mapping[str, Any], principals: set[tuple[str, str]], action: str, context: Mapping[str, list[str]]) -> bool:
+def trusts(
+    trust: Mapping[str, Any], principals: set[tuple[str, str]], action: str, context: Mapping[str, list[str]]
+) -> bool:
     """Whether a role's trust policy lets one of these principals take the role on."""
     return decide([trust], Request(action, "*", frozenset(principals), context)) is Decision.ALLOWED
 
@@ -106,7 +108,10 @@ def _identity_policies(caller: Caller) -> list[Mapping[str, Any]]:
     if role is None:
         return []
     attached = [
-        version.document for policy in role.managed_policies.values() for version in policy.versions if version.is_default
+        version.document
+        for policy in role.managed_policies.values()
+        for version in policy.versions
+        if version.is_default
     ]
     return [parsed(each) if isinstance(each, str) else each for each in [*role.policies.values(), *attached]]
 
@@ -116,7 +121,7 @@ def _policy_of(sandbox: Sandbox, arn: str) -> ResourcePolicy | None:
         return None
     _, _, service, region, account, name = arn.split(":", 5)
     if service == "s3":
-        return _bucket_policy(name.partition("/")[0])
+        return _bucket_policy(sandbox, name.partition("/")[0])
     if service == "kms" and (key := backends.key(arn)):
         return ResourcePolicy(account, parsed(key.policy))
     if service == "sagemaker" and name.startswith(("model-package/", "model-package-group/")):
@@ -125,9 +130,9 @@ def _policy_of(sandbox: Sandbox, arn: str) -> ResourcePolicy | None:
     return ResourcePolicy(account, None) if account else None
 
 
-def _bucket_policy(name: str) -> ResourcePolicy | None:
+def _bucket_policy(sandbox: Sandbox, name: str) -> ResourcePolicy | None:
     bucket = backends.bucket(name)
     if bucket is None:
         return None
-    text = bucket.policy.decode() if isinstance(bucket.policy, bytes) else bucket.policy
-    return ResourcePolicy(bucket.account_id, parsed(text) if text else None)
+    kept = sandbox.documents.table("BucketPolicy", "-", "-").get(name)
+    return ResourcePolicy(bucket.account_id, parsed(kept["Policy"]) if kept else None)

@@ -77,7 +77,7 @@ def _restore_bucket_owners() -> None:
     known = backends("s3")
     for account in list(known):
         for partition, backend in known[account].items():
-            known.bucket_accounts.update({name: (partition, account) for name in backend.buckets})
+            known.bucket_accounts.update(dict.fromkeys(backend.buckets, (partition, account)))
 
 
 def _pickled(service: str) -> bytes:

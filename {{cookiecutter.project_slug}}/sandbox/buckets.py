@@ -49,6 +49,7 @@ class S3Request:
 
     operation: str
     permissions: tuple[Permission, ...]
+    bucket: str = ""
 
 
 def path_style(environ: dict[str, str]) -> None:
@@ -82,15 +83,15 @@ def _of_bucket(method: str, bucket: str, query: Mapping[str, list[str]], body: b
     if method == "POST" and "delete" in query:
         root = ElementTree.fromstring(body)
         keys = [each.text or "" for each in root.iter() if each.tag.rpartition("}")[2] == "Key"]
-        return S3Request("DeleteObjects", tuple(Permission("s3:DeleteObject", f"{arn}/{key}") for key in keys))
+        return S3Request("DeleteObjects", tuple(Permission("s3:DeleteObject", f"{arn}/{key}") for key in keys), bucket)
     part = next((name for name in _BUCKET_ACTIONS if name in query), None)
     if part is not None:
         action = _BUCKET_ACTIONS[part]
         action = action if action.startswith(("List", "Get")) else _VERBS[method] + action
-        return S3Request(action, (Permission(f"s3:{action}", arn),))
+        return S3Request(action, (Permission(f"s3:{action}", arn),), bucket)
     operation, action = _PLAIN.get(method, ("PostObject", "PutObject"))
     context = {"s3:prefix": query.get("prefix", [""])} if action == "ListBucket" else {}
-    return S3Request(operation, (Permission(f"s3:{action}", arn, context),))
+    return S3Request(operation, (Permission(f"s3:{action}", arn, context),), bucket)
 
 
 def _of_object(
@@ -108,7 +109,7 @@ def _of_object(
         name, _, version = unquote(source).lstrip("/").partition("?versionId=")
         reading = "s3:GetObjectVersion" if version else "s3:GetObject"
         needed += [Permission(reading, f"arn:aws:s3:::{name}"), *_decryption(*name.split("/", 1))]
-    return S3Request(operation, tuple(needed))
+    return S3Request(operation, tuple(needed), bucket)
 
 
 def _operation_on_object(environ: Mapping[str, str], method: str, query: Mapping[str, list[str]]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox import buckets, control_plane, identity, runtime, services, tokens
+from sandbox import bucket_policies, buckets, control_plane, identity, runtime, services, tokens
 from sandbox.authorization import Permission, denied, refused_because
 from sandbox.controls import PREFIX, Controls, Recorded
 from sandbox.identity import Signature
@@ -104,12 +104,17 @@ class Front:
         self.controls.meet(operation, "after")
         return Response.of_xml(text)
 
-    def _s3(self, environ: Environ, caller: Caller) -> None:
+    def _s3(self, environ: Environ, caller: Caller) -> Response | None:
         buckets.path_style(environ)
         several = environ["REQUEST_METHOD"] == "POST" and "delete" in environ.get("QUERY_STRING", "")
         request = buckets.understood(environ, _body(environ) if several else b"")
         self._let_through(caller, "s3", request.operation, list(request.permissions))
+        if request.operation in bucket_policies.OPERATIONS:
+            return bucket_policies.answer(self.sandbox, request.operation, request.bucket, _body(environ))
+        if request.operation == "CreateBucket":
+            bucket_policies.forget(self.sandbox, request.bucket)
         environ["sandbox.operation"] = request.operation
+        return None
 
     def _other(self, environ: Environ, caller: Caller, service: str) -> Response | None:
         parameters = services.parameters_of(environ, _body(environ))

@@ -12,6 +12,9 @@ _READ_BEFORE = ("models", "baselines", "jobs")
 """The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
 
 
+_TAGGING = ("sagemaker:AddTags", "sagemaker:ListTags")
+
+
 def trust_of_service(account: str) -> dict[str, Any]:
     """SageMaker may take the role on, for this account only."""
     source = {"StringEquals": {"aws:SourceAccount": account}}
@@ -83,8 +86,12 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_jobs(project, environment),
         *_group(project, environment),
         _allow(
-            ["sagemaker:CreateModelPackageGroup", "sagemaker:PutModelPackageGroupPolicy",
-             "sagemaker:GetModelPackageGroupPolicy", "sagemaker:AddTags", "sagemaker:ListTags"],
+            [
+                "sagemaker:CreateModelPackageGroup",
+                "sagemaker:PutModelPackageGroupPolicy",
+                "sagemaker:GetModelPackageGroupPolicy",
+                *_TAGGING,
+            ],
             _groups(project, environment),
         ),
         *_register(project, environment),
@@ -92,7 +99,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_watch(project, environment),
         _pass_role(environment),
         *_key(project),
-    ]  # fmt: skip
+    ]
     if before is not None:
         statements += _bucket(before.bucket, write=False, parts=_READ_BEFORE)
         statements += _group(project, before)
@@ -133,29 +140,37 @@ def _register(project: Project, environment: Environment) -> list[Statement]:
 
 def _serving(project: Project, environment: Environment) -> list[Statement]:
     names = [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
-    makes = [f"sagemaker:{verb}{noun}" for noun in ("Model", "EndpointConfig", "Endpoint")
-             for verb in ("Create", "Describe", "Delete")]  # fmt: skip
+    kinds = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
+    uses = ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
     return [
-        _allow(
-            [*makes, "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities",
-             "sagemaker:InvokeEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"],
-            [arn for kind in ("model", "endpoint-config", "endpoint") for arn in _sagemaker(project, environment, kind, names)],
+        *(
+            _allow(
+                [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Delete")), *_TAGGING],
+                _sagemaker(project, environment, kind, names),
+            )
+            for kind, noun in kinds.items()
         ),
+        _allow(uses, _sagemaker(project, environment, "endpoint", names)),
         _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
         _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
-    ]  # fmt: skip
+    ]
 
 
 def _jobs(project: Project, environment: Environment) -> list[Statement]:
     names = [environment.named("*")]
     kinds = {"training-job": "TrainingJob", "processing-job": "ProcessingJob"}
     return [
-        _allow([f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")] + ["sagemaker:AddTags", "sagemaker:ListTags"],
-               _sagemaker(project, environment, kind, names))
-        for kind, noun in kinds.items()
-    ] + [_allow(["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], ["*"])]  # fmt: skip
+        *(
+            _allow(
+                [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")), *_TAGGING],
+                _sagemaker(project, environment, kind, names),
+            )
+            for kind, noun in kinds.items()
+        ),
+        _allow(["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], ["*"]),
+    ]
 
 
 def _group(project: Project, environment: Environment) -> list[Statement]:

@@ -130,5 +130,5 @@ def _check_policy(text: str, arn: str) -> None:
         raise Refusal("ValidationException", f"Invalid resource policy: {error}") from error
     named = [name for each in resources for name in (each if isinstance(each, list) else [each])]
     if not complete or not all(name == arn or name.startswith(versions) for name in named):
-        message = f"Invalid resource policy: each statement has Effect, Principal, Action, and the resource {arn} or {versions}*"
+        message = f"Invalid resource policy: a statement has Effect, Principal, Action, Resource {arn} or {versions}*"
         raise Refusal("ValidationException", message)

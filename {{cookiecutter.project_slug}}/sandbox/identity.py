@@ -27,9 +27,14 @@ class Signature:
 def signature(environ: Mapping[str, str]) -> Signature | None:
     """The signature of a request, from its header or, when presigned, from its query; it is not verified."""
     text = environ.get("HTTP_AUTHORIZATION", "")
-    presigned = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential")
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    presigned = query.get("X-Amz-Credential")
     found = _SCOPE.search(text) or (_SCOPE.search(f"Credential={presigned[0]}") if presigned else None)
-    return Signature(found[1], found[2], found[3]) if found else None
+    if found:
+        return Signature(found[1], found[2], found[3])
+    # Version 2, with which boto3 still presigns for S3, names no region.
+    older = query.get("AWSAccessKeyId")
+    return Signature(older[0], "us-east-1", "s3") if older else None
 
 
 def caller(sandbox: Sandbox, signed: Signature) -> Caller:

@@ -43,12 +43,20 @@ _IN_LISTS = (
     "ModelApprovalStatus",
     "ModelLifeCycle",
 )
+_IN_EVENTS = (
+    *_IN_LISTS,
+    "LastModifiedTime",
+    "ModelPackageStatusDetails",
+    "InferenceSpecification",
+    "CustomerMetadataProperties",
+    "MetadataProperties",
+)
 
 
 def find(call: Call, arn: str) -> Document:
     """The version of that ARN, which has to exist; the caller's right to it is the operation's to check."""
     if not arn.startswith("arn:"):
-        raise Refusal("ValidationException", f"ModelPackage {arn} does not exist: the sandbox has versioned packages only")
+        raise Refusal("ValidationException", f"ModelPackage {arn} does not exist: a version is named by its ARN")
     package = groups.table_of(call.sandbox, PACKAGE, arn).get(arn)
     if package is None:
         raise Refusal("ValidationException", f"ModelPackage {arn} does not exist.")
@@ -210,9 +218,6 @@ def _register(call: Call, group: Document) -> str:
 
 
 def _announce(call: Call, package: Document) -> None:
-    told = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime",
-            "LastModifiedTime", "ModelPackageStatus", "ModelPackageStatusDetails", "ModelApprovalStatus",
-            "InferenceSpecification", "CustomerMetadataProperties", "MetadataProperties")  # fmt: skip
-    detail = {name: package[name] for name in told if name in package}
+    detail = {name: package[name] for name in _IN_EVENTS if name in package}
     _, _, _, region, account, _ = package["ModelPackageArn"].split(":", 5)
     call.sandbox.emit(account, region, "SageMaker Model Package State Change", detail)

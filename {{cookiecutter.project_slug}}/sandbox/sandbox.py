@@ -48,6 +48,7 @@ class Sandbox:
     repository: str | None = None
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
+    _session: Any = field(default=None, repr=False)
     _clients_lock: Lock = field(default_factory=Lock, repr=False)
 
     def seconds(self, seconds_of_aws: float) -> float:
@@ -71,7 +72,9 @@ class Sandbox:
                 self._clients[key] = self._new_client(service, credentials, region)
             return self._clients[key]
 
-    def assume(self, role_arn: str, service: str = "sagemaker.amazonaws.com", session: str = "SageMaker") -> Credentials:
+    def assume(
+        self, role_arn: str, service: str = "sagemaker.amazonaws.com", session: str = "SageMaker"
+    ) -> Credentials:
         """The session of a role that a service takes on to act for it: jobs and endpoints do.
 
         Raises:
@@ -96,10 +99,13 @@ class Sandbox:
                 print(f"sandbox: while stopping: {problem}", flush=True)
 
     def _new_client(self, service: str, credentials: Credentials, region: str) -> Any:
-        import boto3
         from botocore.config import Config
 
-        return boto3.session.Session().client(
+        if self._session is None:
+            import boto3
+
+            self._session = boto3.session.Session()
+        return self._session.client(
             service,
             region_name=region,
             endpoint_url=self.url,

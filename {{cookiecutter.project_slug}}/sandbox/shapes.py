@@ -10,7 +10,7 @@ from typing import Any
 
 import regex
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 from sandbox.operations import Refusal
 
@@ -51,16 +51,14 @@ def received(shape: Shape | None, value: Any) -> Any:
         case StructureShape() if isinstance(value, dict):
             known = {name: member for name, member in value.items() if member is not None and name in shape.members}
             return {name: received(shape.members[name], member) for name, member in known.items()}
-        case None:
-            return value
-    if shape.type_name == "list" and isinstance(value, list):
-        return [received(shape.member, each) for each in value]
-    if shape.type_name == "map" and isinstance(value, dict):
-        return {key: received(shape.value, each) for key, each in value.items()}
-    if shape.type_name == "timestamp":
-        return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else datetime.fromisoformat(value)
-    if shape.type_name == "blob" and isinstance(value, str):
-        return base64.b64decode(value)
+        case ListShape() if isinstance(value, list):
+            return [received(shape.member, each) for each in value]
+        case MapShape() if isinstance(value, dict):
+            return {key: received(shape.value, each) for key, each in value.items()}
+        case Shape(type_name="timestamp"):
+            return datetime.fromtimestamp(float(value), UTC)
+        case Shape(type_name="blob") if isinstance(value, str):
+            return base64.b64decode(value)
     return value
 
 
@@ -72,9 +70,9 @@ def sent(shape: Shape | None, value: Any) -> Any:
         return {
             name: sent(member, value[name]) for name, member in shape.members.items() if value.get(name) is not None
         }
-    if shape.type_name == "list":
+    if isinstance(shape, ListShape):
         return [sent(shape.member, each) for each in value]
-    if shape.type_name == "map":
+    if isinstance(shape, MapShape):
         return {key: sent(shape.value, each) for key, each in value.items()}
     if isinstance(value, datetime):
         return value.timestamp()
@@ -96,10 +94,10 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield from _problems_of_members(shape, value, path)
         return
     yield from _problems_of_value(shape, value, path)
-    if shape.type_name == "list":
+    if isinstance(shape, ListShape):
         for position, each in enumerate(value, 1):
             yield from _problems(shape.member, each, f"{path}.{position}.member")
-    elif shape.type_name == "map":
+    elif isinstance(shape, MapShape):
         for key, each in value.items():
             yield from _problems(shape.key, key, f"{path}.key")
             yield from _problems(shape.value, each, f"{path}.{key}.member")

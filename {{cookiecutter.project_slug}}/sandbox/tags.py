@@ -30,7 +30,7 @@ def add_tags(call: Call) -> Answer:
     tags = _tags(call)
     changed = {**tags, **{each["Key"]: each["Value"] for each in call.parameters["Tags"]}}
     if len(changed) > MOST:
-        raise Refusal("ResourceLimitExceeded", f"a resource has at most {MOST} tags; this one would have {len(changed)}")
+        raise Refusal("ResourceLimitExceeded", f"a resource has at most {MOST} tags, not {len(changed)}")
     tags.update(changed)
     return {"Tags": _listed(tags)}
 

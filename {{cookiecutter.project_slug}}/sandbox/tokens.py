@@ -46,10 +46,8 @@ def assume_for_service(sandbox: Sandbox, role_arn: str, service: str, session: s
         Refusal: the role does not exist or does not trust the service.
     """
     account, role = _role(role_arn)
-    trusted = role is not None and trusts(
-        _trust(role), {("Service", service)}, "sts:AssumeRole", {"aws:SourceAccount": [account]}
-    )
-    if not trusted:
+    context = {"aws:SourceAccount": [account]}
+    if role is None or not trusts(_trust(role), {("Service", service)}, "sts:AssumeRole", context):
         raise Refusal(
             "ValidationException",
             f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
@@ -109,7 +107,7 @@ def _claims(token: str) -> dict[str, Any]:
     except (IndexError, ValueError) as error:
         message = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
         raise Refusal("InvalidIdentityToken", message) from error
-    if claims.get("exp", now().timestamp()) < now().timestamp():
+    if "exp" in claims and claims["exp"] < now().timestamp():
         raise Refusal("ExpiredTokenException", "Token expired: current date/time must be before the expiration")
     return dict(claims)
 
@@ -178,9 +176,8 @@ def _session_arn(account: str, role: str, session: str) -> str:
 
 def _needed(parameters: Mapping[str, str], name: str) -> str:
     if not parameters.get(name):
-        shown = name[0].lower() + name[1:]
-        message = f"1 validation error detected: Value null at '{shown}' failed to satisfy constraint: Member must not be null"
-        raise Refusal("ValidationError", message)
+        where = f"1 validation error detected: Value null at '{name[0].lower() + name[1:]}'"
+        raise Refusal("ValidationError", f"{where} failed to satisfy constraint: Member must not be null")
     return parameters[name]
 
 
