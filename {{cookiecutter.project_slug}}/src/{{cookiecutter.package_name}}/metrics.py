@@ -80,6 +80,9 @@ def measure(labels: Labels, probabilities: Floats) -> dict[str, float]:
 def with_intervals(labels: Labels, probabilities: Floats, resamples: int, seed: int) -> dict[str, dict[str, float]]:
     """Every metric with the ends of its 95 % interval.
 
+    A metric that is perfect on these rows gets an interval of no width: a bootstrap sample only repeats errors that the
+    rows hold. It says that the rows are too few, not that the model never errs.
+
     Args:
         labels: shape (rows,), True for malignant.
         probabilities: shape (rows,), of malignant, 0 to 1.
