@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread, Timer
+from typing import Any
 
 from sandbox.jobs.interpreter import Interpreter
 
@@ -94,34 +95,45 @@ class Container:
             line: called with each line of its output and its errors.
             limit: seconds after which it is stopped.
         """
-        variables = self.environment(environment)
-        words = [self.relocated(word) for word in command]
-        # Looked up on the container's PATH: Popen would look on the sandbox's own.
-        words[0] = shutil.which(words[0], path=variables["PATH"]) or words[0]
-        process = subprocess.Popen(
-            words,
-            env=variables,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-        self._process = process
-        if self.stopping:
-            self._signal(signal.SIGKILL)
+        process = self.start(command, environment, folder)
         timer = Timer(limit, self._time_out)
         timer.start()
-        reader = Thread(target=self._read, args=(process, line), daemon=True)
-        reader.start()
+        reader = self.follow(line)
         code = process.wait()
         timer.cancel()
         # What the script left running would outlive its container, and keep its output open.
         self._signal(signal.SIGKILL)
         reader.join()
         return code
+
+    def start(
+        self, command: list[str], environment: dict[str, str], folder: Path, stdin: Any = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
+        """Start a command as `run` does, and leave it running."""
+        variables = self.environment(environment)
+        words = [self.relocated(word) for word in command]
+        # Looked up on the container's PATH: Popen would look on the sandbox's own.
+        words[0] = shutil.which(words[0], path=variables["PATH"]) or words[0]
+        self._process = subprocess.Popen(
+            words,
+            env=variables,
+            cwd=folder,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+        if self.stopping:
+            self._signal(signal.SIGKILL)
+        return self._process
+
+    def follow(self, line: Callable[[str], None]) -> Thread:
+        """Hand on what the command prints, line by line, in a thread of its own."""
+        reader = Thread(target=self._read, args=(line,), daemon=True)
+        reader.start()
+        return reader
 
     def stop(self, grace: float) -> None:
         """Ask everything in the container to end, and end it after a time of grace."""
@@ -131,12 +143,17 @@ class Container:
         timer.daemon = True
         timer.start()
 
+    def kill(self) -> None:
+        """End everything in the container at once."""
+        self.stopping = True
+        self._end()
+
     def remove(self) -> None:
         """Delete its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read(self, process: subprocess.Popen[str], line: Callable[[str], None]) -> None:
-        for text in process.stdout or ():
+    def _read(self, line: Callable[[str], None]) -> None:
+        for text in (self._process and self._process.stdout) or ():
             line(self.original(text.rstrip("\n")))
 
     def _time_out(self) -> None:

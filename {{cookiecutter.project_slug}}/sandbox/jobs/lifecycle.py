@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, Literal
 
-from sandbox import tags
 from sandbox.documents import Document, now, public
 from sandbox.jobs.container import Container
 from sandbox.jobs.interpreter import interpreter
@@ -135,7 +134,6 @@ def create(call: Call, kind: Kind, members: Document, work: Callable[[Job], None
             **members,
         }
         jobs[name] = document
-        tags.remember(call.sandbox, arn, call.parameters.get("Tags") or [])
         call.sandbox.documents.changed()
     # The suffix keeps apart the folders of jobs of one name in several accounts.
     container = Container(interpreter(call.sandbox), f"{name}-{secrets.token_hex(4)}")
@@ -187,7 +185,7 @@ def stop_all(sandbox: Sandbox) -> None:
         jobs = [job for (state, _), job in _RUNNING.items() if state == sandbox.state]
         _RECOVERED.discard(sandbox.state)
     for job in jobs:
-        job.container.stop(grace=0)
+        job.container.kill()
 
 
 def announce(job: Job) -> None:
