@@ -103,10 +103,10 @@ def story(project: Settings, narrator: Narrator) -> None:
         commit(project.root, "Regularise much more")
         narrator.mlops("run", "--env", first)
         narrator.mlops("register", "--env", first, expect=1)
-    with narrator.chapter("better", "A better model takes the whole way, and is rolled out behind alarms"):
-        whole_way(project, narrator, "feature/tuned", ("params.yaml", "C: 1.0", "C: 0.3"))
+    with narrator.chapter("second", "A second model takes the whole way; it is rolled out under traffic, behind alarms"):
+        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
         with traffic(project, last):
-            approve_and_deploy(narrator, last, "lower log loss")
+            approve_and_deploy(narrator, last, "simpler, and passes the same gate")
     with narrator.chapter("roll_back", "A bad rollout: its errors set off the alarm, and production keeps its model"):
         whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
         with traffic(project, last):
