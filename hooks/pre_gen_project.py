@@ -130,7 +130,7 @@ def main() -> int:
     """Print every problem; cookiecutter removes what it had begun when there is one."""
     lines = problems(json.loads(ANSWERS))
     if lines:
-        print("No project was made: ", *lines, sep="\n  ", file=sys.stderr)
+        print("No project was made:", *lines, sep="\n  ", file=sys.stderr)
     return 1 if lines else 0
 
 

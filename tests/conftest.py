@@ -1,0 +1,111 @@
+"""Baked projects for the tests, and an environment in which nobody's credentials or settings are found."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+from pytest_cookies.plugin import Cookies
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
+KEPT = {"AWS_CA_BUNDLE"}
+
+
+@dataclass(frozen=True)
+class BakedProject:
+    """A generated project: where it is, and the answers that it was made from."""
+
+    path: Path
+    answers: dict[str, str]
+
+    def run(self, *command: str, seconds: float = 280, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project; what it printed is shown when it fails."""
+        # uv run names itself in UV; it need not be on PATH.
+        program = os.environ.get("UV", "uv") if command[0] == "uv" else command[0]
+        done = subprocess.run(
+            [program, *command[1:]], cwd=self.path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=seconds,
+        )  # fmt: skip
+        if check and done.returncode:
+            printed = f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}\n{printed}")
+        return done
+
+    def git(self, *arguments: str) -> str:
+        """What git prints in the project."""
+        return self.run("git", *arguments).stdout.strip()
+
+    def files(self) -> list[Path]:
+        """Every file that is the team's, as paths inside the project."""
+        tools = {".git", ".venv", ".sandbox", ".mlops", "cache"}
+        inside = (path.relative_to(self.path) for path in sorted(self.path.rglob("*")) if not path.is_dir())
+        return [path for path in inside if tools.isdisjoint(path.parts)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_environment() -> Iterator[pytest.MonkeyPatch]:
+    """Neither AWS credentials nor settings of uv, git or this template reach a test from the outside."""
+    foreign = ("AWS_", "GIT_", "MLOPS_", "DVC_", "COOKIECUTTER_")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(foreign) and name not in KEPT]:
+            patch.delenv(name)
+        patch.delenv("VIRTUAL_ENV", raising=False)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield patch
+
+
+Bake = Callable[..., BakedProject]
+
+
+@pytest.fixture(scope="session")
+def bake(cookies_session: Cookies) -> Bake:
+    """Bake a project from answers, without what needs the network; the same answers give the same project."""
+    made: dict[tuple[tuple[str, str], ...], BakedProject] = {}
+
+    def baked_from(**answers: str) -> BakedProject:
+        key = tuple(sorted(answers.items()))
+        if key not in made:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MLOPS_TEMPLATE_OFFLINE", "1")
+                result = cookies_session.bake(extra_context=answers, template=str(ROOT))
+            assert result.exception is None, result.exception
+            made[key] = BakedProject(result.project_path, dict(result.context))
+        return made[key]
+
+    return baked_from
+
+
+@pytest.fixture(scope="session")
+def bake_in_full(tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """Bake a project as a user does, with all that its hooks do."""
+
+    def baked_from(**answers: str) -> BakedProject:
+        folder = tmp_path_factory.mktemp("whole")
+        made = cookiecutter(
+            str(ROOT), no_input=True, extra_context=answers, output_dir=str(folder), default_config=True
+        )
+        return BakedProject(Path(made), answers)
+
+    return baked_from
+
+
+@pytest.fixture(scope="session")
+def baked(bake: Bake) -> BakedProject:
+    """The project of the default answers, without what needs the network."""
+    return bake()
+
+
+@pytest.fixture(scope="session")
+def template_root() -> Path:
+    """The folder of this repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def template_folder() -> Path:
+    """The folder that becomes the project."""
+    return TEMPLATE_FOLDER
