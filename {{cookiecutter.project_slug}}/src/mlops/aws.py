@@ -1,6 +1,8 @@
 """Sessions with AWS: whose rights a command acts under, and how it meets throttling and faults."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
@@ -8,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops.errors import Failure
+from mlops.errors import Failure, NotFound
 from mlops.settings import Environment, Settings
 
 Duty = Literal["train", "deploy", "approve"]
@@ -79,6 +81,21 @@ def reason(error: Exception) -> str:
         message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
         return f"{code_of(error)}: {message}"
     return " ".join(str(error).split())
+
+
+@contextmanager
+def explained(operation: str, resource: str) -> Iterator[None]:
+    """Say of what AWS refuses which operation on which resource it was.
+
+    Raises:
+        NotFound: AWS does not have the resource.
+        Failure: AWS refused, or did not answer.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        kind = NotFound if isinstance(error, ClientError) and is_missing(error) else Failure
+        raise kind(f"{operation} {resource}: {reason(error)}") from error
 
 
 def is_missing(error: ClientError) -> bool:

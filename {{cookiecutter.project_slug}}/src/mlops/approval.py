@@ -1,0 +1,155 @@
+"""Approval and rejection of model packages, with who, when and why written on the package."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import boto3
+
+from mlops import aws, packages
+from mlops.errors import BadInput, NotFound
+from mlops.packages import ModelPackage, Status
+from mlops.settings import Environment, Settings
+
+LIMIT = 1024
+"""Characters in ApprovalDescription, as botocore's shape of it says."""
+
+BETWEEN = " | "
+"""Between a decision and the ones before it; a reason can not hold it."""
+
+DECISION = re.compile(r"^(?P<what>approved|rejected) (?P<when>\S+Z) by (?P<who>.+?): (?P<why>.*)$")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided of a version: by whom, when and why."""
+
+    what: str
+    when: datetime | None
+    who: str
+    why: str
+
+    def __str__(self) -> str:
+        """One line that `decisions` reads back."""
+        when = "" if self.when is None else self.when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self.what} {when} by {self.who}: {self.why}"
+
+
+def decisions(reason: str) -> list[Decision]:
+    """The decisions that a version's ApprovalDescription holds, the last one first.
+
+    Text that is not ours, such as a comment given in Studio, becomes one decision without a time and a person.
+    """
+    return [decision_of(line) for line in reason.split(BETWEEN) if line]
+
+
+def decision_of(line: str) -> Decision:
+    """One decision from its line."""
+    if match := DECISION.match(line):
+        when = datetime.strptime(match["when"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return Decision(what=match["what"], when=when, who=match["who"], why=match["why"])
+    return Decision(what="", when=None, who="", why=line)
+
+
+def approve(
+    settings: Settings,
+    environment: Environment,
+    by: str,
+    why: str,
+    version: int | None = None,
+    group: str | None = None,
+) -> ModelPackage:
+    """Approve a waiting version, so that it can be deployed. Approving it again changes nothing.
+
+    Args:
+        settings: the project.
+        environment: whose group the version is in.
+        by: who decides.
+        why: the reason.
+        version: its number; the newest when None. A rejected version is approved by its number only.
+        group: `champion` or `challenger`, or a group's name; the endpoint's group when None.
+
+    Raises:
+        NotFound: there is no such version, or the newest one does not wait.
+        BadInput: who or why is empty, or the environment has no such group.
+    """
+    return decide(settings, environment, "Approved", by, why, version, group)
+
+
+def reject(
+    settings: Settings,
+    environment: Environment,
+    by: str,
+    why: str,
+    version: int | None = None,
+    group: str | None = None,
+) -> ModelPackage:
+    """Reject a version, so that it is never deployed again; see `approve`."""
+    return decide(settings, environment, "Rejected", by, why, version, group)
+
+
+def decide(
+    settings: Settings,
+    environment: Environment,
+    status: Status,
+    by: str,
+    why: str,
+    version: int | None,
+    group: str | None,
+) -> ModelPackage:
+    """Set the status of the version that was asked for, unless it has it."""
+    by, why = one_line(by), one_line(why)
+    for name, value in [("--by", by), ("--reason", why)]:
+        if not value:
+            raise BadInput(f"{name} is empty; say who decides and why, in one line each")
+    session = aws.session(settings, environment, "approve")
+    package = chosen(session, group_name(environment, group), environment, status, version)
+    return package if package.status == status else record(session, package, status, by, why)
+
+
+def chosen(
+    session: boto3.Session, group: str, environment: Environment, status: Status, version: int | None
+) -> ModelPackage:
+    """The version that is decided on.
+
+    Without a number it is the newest and no other: were an older waiting one taken instead, running the same
+    command twice would decide on two versions.
+    """
+    if version is not None:
+        return packages.of_version(session, group, version)
+    newest = packages.newest(session, group)
+    if newest is None:
+        raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
+    if newest.status not in ("PendingManualApproval", status):
+        verb = "approve" if status == "Approved" else "reject"
+        raise NotFound(
+            f"{newest.name} is the newest and {newest.status}, so none waits; "
+            f"to decide on it again: mlops {verb} --env {environment.name} --version {newest.version}"
+        )
+    return newest
+
+
+def group_name(environment: Environment, group: str | None) -> str:
+    """The group of an environment that a person means.
+
+    Raises:
+        BadInput: the environment has no such group.
+    """
+    if group is None:
+        return environment.group
+    for name in environment.group_names:
+        if group in (name, name.removeprefix(f"{environment.endpoint_name}-")):
+            return name
+    raise BadInput(f"--group is {group!r}; {environment.name} has {', '.join(environment.group_names)}")
+
+
+def record(session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str) -> ModelPackage:
+    """Write a decision on a version, before those that are on it."""
+    decision = Decision(what=status.lower(), when=datetime.now(UTC), who=by, why=why)
+    trail = BETWEEN.join([str(decision), package.reason] if package.reason else [str(decision)])
+    return packages.set_status(session, package, status, trail[:LIMIT].removesuffix(BETWEEN.rstrip()).rstrip())
+
+
+def one_line(text: str) -> str:
+    """A person's text without line ends, and without what parts decisions."""
+    return " ".join(text.split()).replace(BETWEEN, " / ")

@@ -1,0 +1,181 @@
+"""Deployment: the newest approved version of a group is rolled out on its environment's endpoint."""
+
+import time
+
+import boto3
+
+from mlops import alarms, approval, aws, endpoints, packages, rollouts
+from mlops.alarms import Reading
+from mlops.endpoints import Deployment, Progress, State
+from mlops.errors import Failure, NotApproved, NotFound
+from mlops.packages import ModelPackage
+from mlops.rollback import rollback as rollback
+from mlops.settings import Environment, Settings
+
+BY = "mlops deploy"
+"""Who rejects a version that an alarm rolled back."""
+
+CALM_SECONDS = 900
+"""How long a rollout waits for an alarm that fires before it begins; the rollout would be rolled back at once."""
+
+
+def deploy(settings: Settings, environment: Environment, progress: Progress) -> Deployment:
+    """Deploy the newest approved version and wait until it serves. What serves already stays.
+
+    A run that was killed is taken up: what it began on the endpoint is waited for.
+
+    Raises:
+        NotApproved: no version is approved, or a newer one waits for approval.
+        Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
+    """
+    started = time.monotonic()
+    session = aws.session(settings, environment, "deploy")
+    endpoint = environment.endpoint_name
+    package = approved(session, environment)
+    found = endpoints.settle(session, endpoint, progress)
+    if found is not None and found.status == "Failed":
+        progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
+        endpoints.remove(session, endpoint, progress)
+        found = None
+    changed = found is None or found.config != endpoints.config_name(settings, environment, package)
+    if changed:
+        refuse_what_was_rolled_back(session, settings, environment, package, found)
+        shift(session, settings, environment, package, found, progress)
+    seconds = time.monotonic() - started
+    return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
+
+
+def approved(session: boto3.Session, environment: Environment) -> ModelPackage:
+    """The version to deploy.
+
+    Raises:
+        NotFound: the group is empty.
+        NotApproved: a newer version waits, or none is approved.
+    """
+    group = environment.group
+    newest = next(packages.entries(session, group), None)
+    if newest is None:
+        raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
+    if newest.status == "PendingManualApproval":
+        raise NotApproved(
+            f"{group} version {newest.version} waits for approval: "
+            f"mlops approve --env {environment.name} --by NAME --reason WHY"
+        )
+    package = packages.newest(session, group, "Approved")
+    if package is None:
+        raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
+    return package
+
+
+def shift(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    package: ModelPackage,
+    found: State | None,
+    progress: Progress,
+) -> None:
+    """Bring a version onto the endpoint: make the endpoint, or update it behind its alarms.
+
+    Raises:
+        Failure: the endpoint does not serve it at the end.
+    """
+    started = time.monotonic()
+    endpoint = environment.endpoint_name
+    watch = alarms.Watch(session, environment.alarm_names)
+    if found is None:
+        config = endpoints.prepare(session, settings, environment, package)
+        progress(f"{endpoint}: creating, with version {package.version}")
+        endpoints.create(session, settings, environment, config)
+    else:
+        deployment = rollouts.deployment_config(environment)
+        calm(session, environment, progress)
+        config = endpoints.prepare(session, settings, environment, package)
+        before = endpoints.version_of(found.config)
+        progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
+        endpoints.update(session, endpoint, config, deployment)
+    end = endpoints.settle(session, endpoint, progress, watch.look)
+    if end is None:
+        raise Failure(f"{endpoint} was deleted while it was being deployed")
+    if end.status == "Failed" or (found is None and end.config != config):
+        raise Failure(f"{endpoint}: version {package.version} does not start: {end.failure or end.status}")
+    if end.config != config:
+        minutes = (time.monotonic() - started) / 60
+        explain_rollback(session, environment, package, end, watch.cause(end.failure), f" after {minutes:.1f} min")
+
+
+def kind(environment: Environment) -> str:
+    """The rollout's name, for a person."""
+    return environment.endpoint.rollout.kind.replace("_", " ") if environment.endpoint else ""
+
+
+def calm(session: boto3.Session, environment: Environment, progress: Progress) -> None:
+    """Wait until no alarm fires any more, as after a rollback; the manual one is let go, no rollback holds it now.
+
+    Raises:
+        Failure: one keeps firing: the version that serves is what it fires at.
+    """
+    alarms.set_manual(session, environment, on=False, why="no rollback is running")
+    deadline, delay = time.monotonic() + CALM_SECONDS, endpoints.FIRST_DELAY
+    said = False
+    while readings := alarms.firing(session, environment):
+        shown = " and ".join(map(str, readings))
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"{environment.endpoint_name}: {shown}, before anything is rolled out, which would be rolled back at "
+                f"once; mlops rollback --env {environment.name} goes back to the version before, without alarms"
+            )
+        if not said:
+            progress(f"{environment.endpoint_name}: {shown}; waiting until it has calmed down")
+            said = True
+        time.sleep(delay)
+        delay = min(delay * 1.3, endpoints.LONGEST_DELAY)
+
+
+def refuse_what_was_rolled_back(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, found: State | None
+) -> None:
+    """Finish what a killed run could not: an alarm rolled this version back, and nobody was there to reject it.
+
+    It was this one when its configuration is the newest, and the endpoint's failure, which names an alarm, is newer
+    than the configuration and than the last decision on the version.
+
+    Raises:
+        Failure: as the killed run would have.
+    """
+    if found is None or not found.failure:
+        return
+    made = endpoints.configs(session, environment.endpoint_name)
+    if not made or made[0][0] != endpoints.config_name(settings, environment, package):
+        return
+    if found.modified <= max(made[0][1], package.modified):
+        return
+    watch = alarms.Watch(session, environment.alarm_names)
+    named = [reading for reading in watch.cause(found.failure) if reading.alarm in found.failure]
+    if named and all(reading.alarm != alarms.manual(environment) for reading in named):
+        explain_rollback(session, environment, package, found, named, "")
+
+
+def explain_rollback(
+    session: boto3.Session,
+    environment: Environment,
+    package: ModelPackage,
+    end: State,
+    readings: list[Reading],
+    after: str,
+) -> None:
+    """Say why an endpoint went back; a version that an alarm refused is Rejected, so that it does not come again.
+
+    No capacity, a quota or a wrong role says nothing of the version: it stays Approved, to be tried again.
+
+    Raises:
+        Failure: always.
+    """
+    back = f"{environment.endpoint_name}: rolled back to version {endpoints.version_of(end.config)}{after}"
+    if not readings:
+        reason = end.failure or f"it is {end.status} and gives no reason"
+        raise Failure(f"{back}: {reason}; version {package.version} is still Approved: run the same command again")
+    shown = " and ".join(map(str, readings))
+    if packages.describe(session, package.arn).status != "Rejected":
+        approval.record(session, package, "Rejected", BY, f"rolled back by {shown}")
+    raise Failure(f"{back}: {shown}; version {package.version} is now Rejected")

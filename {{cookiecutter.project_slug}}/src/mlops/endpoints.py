@@ -1,0 +1,282 @@
+"""Endpoints: their models and configurations by name, their state, and what they answer."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mlops import aws, groups
+from mlops.errors import BadInput, Failure, NotFound
+from mlops.packages import ModelPackage
+from mlops.settings import Environment, Settings
+
+Progress = Callable[[str], None]
+
+VARIANT = "model"
+"""Name of the one variant: traffic shifts only between configurations whose variants have the same names."""
+
+IN_TRANSITION = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+FIRST_DELAY, LONGEST_DELAY = 0.2, 15.0
+"""Seconds between two looks at an endpoint: short at first, then spared."""
+
+WAIT_SECONDS = 9 * 3600
+"""An endpoint is waited for a little longer than the longest rollout that SageMaker allows, which is eight hours."""
+
+LOCAL_DISKS = re.compile(r"^ml\.([a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|i[0-9][a-z]*|trn1n?)\.")
+"""Instance types with disks of their own, which encrypt them themselves and refuse a key (CreateEndpointConfig)."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What SageMaker says of an endpoint."""
+
+    status: str
+    config: str
+    pending: str | None
+    failure: str
+    modified: datetime
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is going on."""
+        return self.status not in IN_TRANSITION
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What an endpoint serves after a command, whether the command changed it, and how long it took."""
+
+    endpoint: str
+    package: str
+    version: int
+    changed: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An endpoint's answer, and which version and variant gave it."""
+
+    body: bytes
+    content_type: str
+    version: int | None
+    variant: str
+
+
+def state(session: boto3.Session, endpoint: str) -> State | None:
+    """An endpoint's state; None when there is none."""
+    try:
+        with aws.explained("DescribeEndpoint", endpoint):
+            answer = aws.client(session, "sagemaker").describe_endpoint(EndpointName=endpoint)
+    except NotFound:
+        return None
+    return State(
+        status=answer["EndpointStatus"],
+        config=answer.get("EndpointConfigName", ""),
+        pending=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
+        failure=" ".join(answer.get("FailureReason", "").split()),
+        modified=answer["LastModifiedTime"],
+    )
+
+
+def settle(
+    session: boto3.Session, endpoint: str, progress: Progress, watch: Callable[[], None] = lambda: None
+) -> State | None:
+    """Wait until nothing is going on with an endpoint.
+
+    Args:
+        session: may describe it.
+        endpoint: its name.
+        progress: told each status that it takes on the way.
+        watch: called after each look, while something is going on.
+
+    Returns:
+        Its state then; None when there is no such endpoint, or no longer.
+
+    Raises:
+        Failure: it takes longer than any rollout may.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    delay, said = FIRST_DELAY, ""
+    while (found := state(session, endpoint)) is not None and not found.settled:
+        if found.status != said:
+            progress(f"{endpoint}: {found.status}")
+            said = found.status
+        if time.monotonic() > deadline:
+            raise Failure(f"{endpoint} is {found.status} since {WAIT_SECONDS // 3600} h; run the same command again")
+        watch()
+        time.sleep(delay)
+        delay = min(delay * 1.3, LONGEST_DELAY)
+    return found
+
+
+def config_name(settings: Settings, environment: Environment, package: ModelPackage) -> str:
+    """Name of the configuration that serves a version under these settings: the same for the same, else another."""
+    served = [package.arn, model_settings(settings, environment), variant_settings(settings, environment)]
+    hash8 = hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{environment.endpoint_name}-v{package.version}-{hash8}"
+
+
+def version_of(config: str) -> int | None:
+    """The version that a configuration serves, from its name; None when it is not one of ours."""
+    match = re.search(r"-v([0-9]+)-[0-9a-f]{8}$", config)
+    return int(match[1]) if match else None
+
+
+def model_settings(settings: Settings, environment: Environment) -> dict[str, Any]:
+    """What the settings say of a model: its role, its network, its tags."""
+    given: dict[str, Any] = {
+        "ExecutionRoleArn": environment.execution_role,
+        "EnableNetworkIsolation": settings.network is not None and settings.network.isolation,
+        "Tags": groups.tags(settings, environment),
+    }
+    if settings.network:
+        given["VpcConfig"] = {
+            "Subnets": list(settings.network.subnets),
+            "SecurityGroupIds": list(settings.network.security_groups),
+        }
+    return given
+
+
+def variant_settings(settings: Settings, environment: Environment) -> dict[str, Any]:
+    """What the settings say of a configuration: its instances and the key of their disks."""
+    if environment.endpoint is None:
+        raise BadInput(f"{environment.name} has no endpoint in mlops.yaml")
+    instance_type = environment.endpoint.instance_type
+    given: dict[str, Any] = {
+        "InstanceType": instance_type,
+        "InitialInstanceCount": environment.endpoint.instances,
+    }
+    if settings.kms_key and not LOCAL_DISKS.match(instance_type):
+        given["KmsKeyId"] = settings.kms_key
+    return given
+
+
+def prepare(session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage) -> str:
+    """Make the model and the configuration that serve a version, unless they are there.
+
+    Their names say what they hold, so one that is there is the one that is needed.
+
+    Returns:
+        The configuration's name, which is the model's too.
+    """
+    client = aws.client(session, "sagemaker")
+    name = config_name(settings, environment, package)
+    with aws.explained("CreateModel", name), unless_done("already exist"):
+        # The package has the container's Environment; SageMaker takes it in one place only.
+        client.create_model(
+            ModelName=name, PrimaryContainer={"ModelPackageName": package.arn}, **model_settings(settings, environment)
+        )
+    variant = variant_settings(settings, environment)
+    key = {"KmsKeyId": variant.pop("KmsKeyId")} if "KmsKeyId" in variant else {}
+    with aws.explained("CreateEndpointConfig", name), unless_done("already exist"):
+        client.create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, "InitialVariantWeight": 1.0, **variant}],
+            Tags=groups.tags(settings, environment),
+            **key,
+        )
+    return name
+
+
+@contextmanager
+def unless_done(*phrases: str) -> Iterator[None]:
+    """Pass over a refusal that says the thing is there, or is being done: what another run did counts as done."""
+    try:
+        yield
+    except ClientError as error:
+        if not any(phrase in aws.reason(error).lower() for phrase in phrases):
+            raise
+
+
+def create(session: boto3.Session, settings: Settings, environment: Environment, config: str) -> None:
+    """Create the endpoint; another run that has just created it is as good."""
+    name = environment.endpoint_name
+    with aws.explained("CreateEndpoint", name), unless_done("already exist"):
+        aws.client(session, "sagemaker").create_endpoint(
+            EndpointName=name, EndpointConfigName=config, Tags=groups.tags(settings, environment)
+        )
+
+
+def update(session: boto3.Session, endpoint: str, config: str, deployment: dict[str, Any]) -> None:
+    """Begin to shift an endpoint's traffic to another configuration; one that is updating already is left to it."""
+    with aws.explained("UpdateEndpoint", endpoint), unless_done("in-progress", "in progress", "updating"):
+        aws.client(session, "sagemaker").update_endpoint(
+            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=deployment
+        )
+
+
+def remove(session: boto3.Session, endpoint: str, progress: Progress) -> None:
+    """Delete an endpoint and wait until it is gone."""
+    with aws.explained("DeleteEndpoint", endpoint), unless_done("could not find", "in-progress", "deleting"):
+        aws.client(session, "sagemaker").delete_endpoint(EndpointName=endpoint)
+    settle(session, endpoint, progress)
+
+
+def configs(session: boto3.Session, endpoint: str) -> list[tuple[str, datetime]]:
+    """Every configuration that was made for an endpoint, newest first, with its time: what served, and when."""
+    client = aws.client(session, "sagemaker")
+    given: dict[str, Any] = {"NameContains": f"{endpoint}-v", "SortBy": "CreationTime", "SortOrder": "Descending"}
+    found = []
+    while True:
+        with aws.explained("ListEndpointConfigs", endpoint):
+            page = client.list_endpoint_configs(MaxResults=100, **given)
+        for each in page["EndpointConfigs"]:
+            name = each["EndpointConfigName"]
+            if name.startswith(f"{endpoint}-v") and version_of(name) is not None:
+                found.append((name, each["CreationTime"]))
+        if not page.get("NextToken"):
+            return found
+        given["NextToken"] = page["NextToken"]
+
+
+def predict(settings: Settings, environment: Environment, body: bytes, content_type: str, accept: str) -> Prediction:
+    """Ask an environment's endpoint.
+
+    Raises:
+        BadInput: the model refuses the request, and says why.
+        NotFound: there is no such endpoint.
+        Failure: the model failed, or AWS refuses.
+    """
+    session = aws.session(settings, environment, "deploy")
+    endpoint = environment.endpoint_name
+    found = state(session, endpoint)
+    if found is None:
+        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy --env {environment.name} makes it")
+    try:
+        answer = invoke(session, endpoint, body, content_type, accept)
+    except ClientError as error:
+        status, text = refusal(error)
+        if status is not None and 400 <= status < 500:
+            raise BadInput(f"{endpoint} refuses the request with {status}: {text}") from error
+        raise Failure(f"InvokeEndpoint {endpoint}: {aws.reason(error)}") from error
+    except BotoCoreError as error:
+        raise Failure(f"InvokeEndpoint {endpoint}: {aws.reason(error)}") from error
+    return Prediction(
+        body=answer["Body"].read(),
+        content_type=answer.get("ContentType", ""),
+        version=version_of(found.config),
+        variant=answer.get("InvokedProductionVariant", ""),
+    )
+
+
+def invoke(session: boto3.Session, endpoint: str, body: bytes, content_type: str, accept: str) -> Any:
+    """One call of InvokeEndpoint; ClientError is the caller's, since a model's refusal may be what it looks for."""
+    runtime = aws.client(session, "sagemaker-runtime")
+    return runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType=content_type, Accept=accept)
+
+
+def refusal(error: ClientError) -> tuple[int | None, str]:
+    """The status and text with which the container answered; no status when it was SageMaker that refused."""
+    response: Any = error.response
+    status = response.get("OriginalStatusCode")
+    text = " ".join(str(response.get("OriginalMessage") or response.get("Error", {}).get("Message", "")).split())
+    return (int(status) if status is not None else None), text

@@ -1,0 +1,126 @@
+"""Model groups: one or two for each environment, readable by the account of the environment after it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from mlops import aws, packages
+from mlops.errors import Failure, NotFound
+from mlops.settings import Environment, Settings
+
+READS = ["sagemaker:DescribeModelPackageGroup"]
+VERSION_READS = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A model group: the environment that owns it and how many versions it has."""
+
+    name: str
+    environment: str
+    versions: int
+
+
+def create(settings: Settings) -> list[Group]:
+    """Create the groups that are not there, and set who may read them.
+
+    Raises:
+        Failure: the credentials are another account's, or AWS refuses.
+    """
+    for environment in settings.environments:
+        # No duty's role may make a group: whoever sets the project up does.
+        session = aws.base(settings, environment)
+        refuse_other_account(session, environment)
+        for name in environment.group_names:
+            create_group(session, settings, environment, name)
+    return listing(settings)
+
+
+def create_group(session: boto3.Session, settings: Settings, environment: Environment, name: str) -> None:
+    """Create one group, unless it is there, and its policy, unless it is that."""
+    client = aws.client(session, "sagemaker")
+    with aws.explained("CreateModelPackageGroup", name):
+        try:
+            client.create_model_package_group(
+                ModelPackageGroupName=name,
+                ModelPackageGroupDescription=f"Models of {settings.project} in {environment.name}",
+                Tags=tags(settings, environment),
+            )
+        except ClientError as error:
+            if "already exists" not in aws.reason(error).lower():
+                raise
+    reader = settings.after(environment)
+    if reader is not None and reader.account != environment.account:
+        allow_reading(client, policy(settings, environment, name, reader), name)
+
+
+def allow_reading(client: Any, wanted: dict[str, Any], name: str) -> None:
+    """Set a group's policy, when it is another one."""
+    with aws.explained("GetModelPackageGroupPolicy", name):
+        try:
+            found = json.loads(client.get_model_package_group_policy(ModelPackageGroupName=name)["ResourcePolicy"])
+        except ClientError as error:
+            if "cannot find" not in aws.reason(error).lower() and not aws.is_missing(error):
+                raise
+            found = None
+    if found != wanted:
+        with aws.explained("PutModelPackageGroupPolicy", name):
+            client.put_model_package_group_policy(ModelPackageGroupName=name, ResourcePolicy=json.dumps(wanted))
+
+
+def policy(settings: Settings, environment: Environment, name: str, reader: Environment) -> dict[str, Any]:
+    """Lets the next environment's account read a group; whom of its own it lets do so is that account's say."""
+    arn = packages.group_arn(settings.region, environment.account, name)
+    principal = {"AWS": f"arn:aws:iam::{reader.account}:root"}
+    versions = arn.replace(":model-package-group/", ":model-package/") + "/*"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "Group", "Effect": "Allow", "Principal": principal, "Action": READS, "Resource": arn},
+            {
+                "Sid": "Versions",
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": VERSION_READS,
+                "Resource": versions,
+            },
+        ],
+    }
+
+
+def tags(settings: Settings, environment: Environment) -> list[dict[str, str]]:
+    """The tags of every resource that the machinery makes: the company's own, the project and the environment."""
+    named = {"mlops:project": settings.project, "mlops:environment": environment.name, **settings.tags}
+    return [{"Key": key, "Value": value} for key, value in named.items()]
+
+
+def refuse_other_account(session: boto3.Session, environment: Environment) -> None:
+    """A group made in the wrong account would look right until the first promotion.
+
+    Raises:
+        Failure: the credentials belong to another account.
+    """
+    with aws.explained("GetCallerIdentity", environment.name):
+        account = aws.client(session, "sts").get_caller_identity()["Account"]
+    if account != environment.account:
+        raise Failure(
+            f"groups of {environment.name}: the credentials are of account {account}, mlops.yaml says "
+            f"{environment.account}; run mlops groups create again with that account's credentials"
+        )
+
+
+def listing(settings: Settings) -> list[Group]:
+    """The groups that exist, in the order of the environments, with their numbers of versions."""
+    found = []
+    for environment in settings.environments:
+        session = aws.session(settings, environment, aws.duty_in(settings, environment))
+        for name in environment.group_names:
+            try:
+                versions = sum(1 for _ in packages.entries(session, name))
+            except NotFound:
+                continue
+            found.append(Group(name=name, environment=environment.name, versions=versions))
+    return found

@@ -1,0 +1,73 @@
+"""History: who registered, promoted, approved and deployed what, when and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+import boto3
+
+from mlops import approval, aws, endpoints, packages
+from mlops.errors import NotFound
+from mlops.packages import ModelPackage
+from mlops.settings import Environment, Settings
+
+VERSIONS = 100
+"""The newest versions of a group that are told of: each takes a call."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a version."""
+
+    when: datetime
+    what: str
+    who: str
+    group: str
+    version: int
+    package: str
+    why: str
+
+
+def history(settings: Settings) -> list[Event]:
+    """What happened to the newest versions of every group, the oldest first."""
+    found: list[Event] = []
+    for environment in settings.environments:
+        session = aws.session(settings, environment, aws.duty_in(settings, environment))
+        for group in environment.group_names:
+            try:
+                entries = list(islice(packages.entries(session, group), VERSIONS))
+            except NotFound:
+                continue
+            described = [packages.describe(session, entry.arn) for entry in entries]
+            for package in described:
+                found += registry_events(package)
+            if environment.endpoint is not None and group == environment.group:
+                found += rollouts_of(session, environment, described)
+    return sorted(found, key=lambda event: event.when)
+
+
+def registry_events(package: ModelPackage) -> Iterator[Event]:
+    """How a version came into its group, and what was decided of it."""
+    source = package.metadata.get("promoted_from", "")
+    who = "" if source else package.metadata.get("registered_by", "")
+    why = f"from {source.rpartition(':model-package/')[2]}" if source else package.metadata.get("run_url", "")
+    yield event(package, "promoted" if source else "registered", package.created, who, why)
+    for decision in approval.decisions(package.reason):
+        what = decision.what or package.status.lower()
+        yield event(package, what, decision.when or package.modified, decision.who, decision.why)
+
+
+def rollouts_of(session: boto3.Session, environment: Environment, described: list[ModelPackage]) -> Iterator[Event]:
+    """When each version began to be rolled out on the environment's endpoint: its configurations tell."""
+    versions = {package.version: package for package in described}
+    for config, when in endpoints.configs(session, environment.endpoint_name):
+        if package := versions.get(endpoints.version_of(config) or 0):
+            yield event(package, "deployed", when, "", f"on {environment.endpoint_name}")
+
+
+def event(package: ModelPackage, what: str, when: datetime, who: str, why: str) -> Event:
+    """An event of one version."""
+    return Event(
+        when=when, what=what, who=who, group=package.group, version=package.version, package=package.arn, why=why
+    )

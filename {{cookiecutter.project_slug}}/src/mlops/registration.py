@@ -1,0 +1,157 @@
+"""Registration: a trained model becomes a version of the first environment's group."""
+
+import math
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from mlops import aws, checks, modelcard, packages, storage
+from mlops.errors import DigestMismatch, Failure
+from mlops.packages import ModelPackage
+from mlops.settings import Environment, Settings
+
+if TYPE_CHECKING:
+    from mlops.jobs import TrainedModel
+    from mlops.lineage import Lineage
+
+KEYS = 50
+"""Keys in CustomerMetadataProperties, as the service counts them."""
+
+KEY_LIMIT = 128
+VALUE_LIMIT = 256
+
+NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
+"""What a key or value of CustomerMetadataProperties may not hold, after its pattern in botocore."""
+
+
+def register(
+    settings: Settings,
+    environment: Environment,
+    model: "TrainedModel",
+    lineage: "Lineage",
+    run_url: str,
+    registered_by: str,
+) -> ModelPackage:
+    """Register a trained model, if it passes the gate. A model that is registered already stays as it is.
+
+    Args:
+        settings: the project.
+        environment: the one that trains.
+        model: what SageMaker trained, with what was measured of it.
+        lineage: what it was made from.
+        run_url: address of the workflow run; empty elsewhere.
+        registered_by: who runs this.
+
+    Raises:
+        Failure: the gate refuses the model, or its training job did not make this artefact.
+        DigestMismatch: the artefact is not the one that was trained.
+    """
+    checks.gate(model.metrics, settings.gate)
+    session = aws.session(settings, environment, "train")
+    if existing := packages.find(session, environment.group, lineage.fingerprint):
+        return existing
+    refuse_other_artefact(session, model)
+    own = into_bucket(session, settings, environment, model, lineage.fingerprint)
+    parameters: dict[str, Any] = {
+        "ModelPackageDescription": packages.description(lineage.fingerprint, lineage.commit),
+        "ModelApprovalStatus": "Approved" if environment.approval == "automatic" else "PendingManualApproval",
+        "InferenceSpecification": packages.specification(own.image, own.artefact),
+        "ModelMetrics": {"ModelDataQuality": {"Statistics": statistics(own.baseline)}},
+        "ModelCard": modelcard.card(settings, own, lineage),
+        "CustomerMetadataProperties": metadata(own, lineage, run_url, registered_by),
+    }
+    token = packages.token("register", environment.group, lineage.fingerprint)
+    return packages.create(session, environment.group, lineage.fingerprint, token, **parameters)
+
+
+def refuse_other_artefact(session: boto3.Session, model: "TrainedModel") -> None:
+    """Only what a training job of SageMaker made is registered: not a file that somebody put into the bucket.
+
+    Raises:
+        Failure: the job did not complete, or made another artefact.
+    """
+    job = model.training_job.rpartition("/")[2]
+    with aws.explained("DescribeTrainingJob", job):
+        answer = aws.client(session, "sagemaker").describe_training_job(TrainingJobName=job)
+    if answer["TrainingJobStatus"] != "Completed":
+        raise Failure(f"training job {job} is {answer['TrainingJobStatus']}; only what completed is registered")
+    made = answer.get("ModelArtifacts", {}).get("S3ModelArtifacts", "")
+    if made != model.artefact:
+        raise Failure(f"training job {job} made {made or 'no artefact'}, not {model.artefact}")
+    found = storage.digest(session, model.artefact)
+    if found != model.digest:
+        raise DigestMismatch(f"{model.artefact}: SHA-256 is {found}, training job {job} made {model.digest}")
+
+
+def into_bucket(
+    session: boto3.Session, settings: Settings, environment: Environment, model: "TrainedModel", fingerprint: str
+) -> "TrainedModel":
+    """Copy artefact and baseline from the jobs' outputs to where packages keep them, under names from their content."""
+    artefact = artefact_uri(environment, fingerprint, model.digest)
+    storage.copy(session, model.artefact, artefact, model.digest, settings.kms_key)
+    baseline = copy_baseline(session, settings, environment, model.baseline, fingerprint)
+    return replace(model, artefact=artefact, baseline=baseline)
+
+
+def copy_baseline(
+    session: boto3.Session, settings: Settings, environment: Environment, source: str, fingerprint: str
+) -> str:
+    """Copy the statistics that drift is measured against into an environment's bucket."""
+    digest = storage.digest(session, source)
+    target = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/baseline.json"
+    storage.copy(session, source, target, digest, settings.kms_key)
+    return target
+
+
+def artefact_uri(environment: Environment, fingerprint: str, digest: str) -> str:
+    """Where an environment keeps the artefact of a package: its name says what it holds."""
+    return f"s3://{environment.bucket}/models/{fingerprint}/{digest}/model.tar.gz"
+
+
+def statistics(baseline: str) -> dict[str, str]:
+    """The baseline as the registry points at it."""
+    return {"ContentType": "application/json", "S3Uri": baseline}
+
+
+def metadata(model: "TrainedModel", lineage: "Lineage", run_url: str, registered_by: str) -> dict[str, str]:
+    """Where a model came from, within the service's limits; the model card holds what does not fit.
+
+    One key stays free for `promoted_from`.
+    """
+    origin = {
+        "fingerprint": lineage.fingerprint,
+        "commit": lineage.commit,
+        "branch": lineage.branch,
+        "dataset": lineage.dataset,
+        "dataset_uri": model.dataset,
+        "digest": model.digest,
+        "image": model.image,
+        "training_job": model.training_job,
+        "registered_by": registered_by,
+        "run_url": run_url,
+        "baseline_uri": model.baseline,
+        "report_uri": model.report,
+    }
+    values = {f"metric.{name}": number(metric.value) for name, metric in model.metrics.items()}
+    bounds = {
+        f"metric.{name}.{side}": number(bound)
+        for name, metric in model.metrics.items()
+        for side, bound in (("low", metric.low), ("high", metric.high))
+        if bound is not None
+    }
+    parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
+    found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
+             {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
+    return dict(list(found.items())[: KEYS - 1])
+
+
+def number(value: float) -> str:
+    """A number that reads back as it was."""
+    return repr(float(value)) if math.isfinite(value) else str(value)
+
+
+def allowed(text: str, limit: int) -> str:
+    """Text with what the service refuses in metadata replaced by `_`."""
+    return NOT_ALLOWED.sub("_", str(text))[:limit]

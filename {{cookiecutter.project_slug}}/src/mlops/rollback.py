@@ -1,0 +1,191 @@
+"""Rollback: an endpoint goes back to a version that served before, and the one it leaves is Rejected."""
+
+import time
+
+import boto3
+
+from mlops import alarms, approval, aws, endpoints, packages, rollouts
+from mlops.endpoints import Deployment, Progress, State
+from mlops.errors import BadInput, Failure, NotFound
+from mlops.packages import Entry
+from mlops.settings import Environment, Settings
+
+BY = "mlops rollback"
+"""Who rejects the version that is left; a second run knows by it that the first one finished."""
+
+
+def rollback(settings: Settings, environment: Environment, progress: Progress, to: int | None = None) -> Deployment:
+    """Go back to the version that served before, at once and unguarded by alarms.
+
+    The versions that are left are rejected first: whatever deploys meanwhile can not bring them back, and a second
+    run, after this one was killed, sees where it was. A rollout that is running is stopped through the manual alarm.
+
+    Args:
+        settings: the project.
+        environment: whose endpoint goes back.
+        progress: told what begins and ends.
+        to: the version; the newest approved one that served before when None.
+
+    Returns:
+        What serves then. Unchanged when the last rollback got there already: going further back takes `to`.
+
+    Raises:
+        NotFound: there is no endpoint, or no version to go back to.
+        Failure: the endpoint does not serve that version at the end.
+    """
+    started = time.monotonic()
+    session = aws.session(settings, environment, "deploy")
+    endpoint = environment.endpoint_name
+    found = endpoints.state(session, endpoint)
+    if found is None:
+        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy --env {environment.name} makes it")
+    versions = packages.listing(session, environment.group)
+    served = serving_history(session, endpoint)
+    leaving = max(version for version in (served_by(found.config), served_by(found.pending)) if version is not None)
+    done = found.settled and finished(session, versions, leaving, to)
+    target = chosen(environment, versions, served, leaving, leaving if done else to)
+    if not done:
+        reject(session, environment, versions, served, target, leaving, progress)
+        stop_rollout(session, environment, found, leaving, progress)
+        go_back(session, settings, environment, target, served, progress)
+    alarms.set_manual(session, environment, on=False, why="the rollback has ended")
+    return Deployment(
+        endpoint=endpoint,
+        package=target.arn,
+        version=target.version,
+        changed=not done,
+        seconds=time.monotonic() - started,
+    )
+
+
+def serving_history(session: boto3.Session, endpoint: str) -> dict[int, str]:
+    """The versions that this endpoint had a configuration for, with the newest one of each."""
+    history: dict[int, str] = {}
+    for name, _ in endpoints.configs(session, endpoint):
+        version = endpoints.version_of(name)
+        if version is not None:
+            history.setdefault(version, name)
+    return history
+
+
+def served_by(config: str | None) -> int | None:
+    """The version of a configuration; 0 stands for one that is not ours, which is older than all."""
+    if config is None:
+        return None
+    return endpoints.version_of(config) or 0
+
+
+def finished(session: boto3.Session, versions: list[Entry], serving: int, to: int | None) -> bool:
+    """Whether an earlier run went all the way.
+
+    Without `to`: a newer version is Rejected, and the last one to do so was a rollback. Were the command to go back
+    one further whenever it is run again, a repeated event would take production back to the beginning.
+    """
+    if to is not None:
+        return to == serving
+    if any(entry.version == serving and entry.status == "Rejected" for entry in versions):
+        return False
+    newer = [entry for entry in versions if entry.version > serving and entry.status == "Rejected"]
+    return any(by_rollback(packages.describe(session, entry.arn).reason) for entry in newer)
+
+
+def by_rollback(reason: str) -> bool:
+    """Whether the last decision on a version was a rollback's."""
+    last = approval.decisions(reason)[:1]
+    return bool(last) and last[0].who == BY
+
+
+def chosen(
+    environment: Environment, versions: list[Entry], served: dict[int, str], leaving: int, to: int | None
+) -> Entry:
+    """The version to go back to.
+
+    Raises:
+        NotFound: none served before, or there is no version of that number.
+        BadInput: it is newer than what serves.
+        Failure: it is not approved.
+    """
+    if to is None:
+        for entry in versions:
+            if entry.version < leaving and entry.status == "Approved" and entry.version in served:
+                return entry
+        raise NotFound(
+            f"{environment.endpoint_name}: no approved version served before version {leaving}; "
+            f"mlops status shows what there is"
+        )
+    if to > leaving:
+        raise BadInput(f"--to is {to}, newer than version {leaving}; mlops deploy goes forward")
+    for entry in versions:
+        if entry.version == to:
+            if entry.status == "Approved":
+                return entry
+            raise Failure(
+                f"{environment.group} version {to} is {entry.status}; to go back to it: "
+                f"mlops approve --env {environment.name} --version {to} --by NAME --reason WHY"
+            )
+    raise NotFound(f"{environment.group} has no version {to}")
+
+
+def reject(
+    session: boto3.Session,
+    environment: Environment,
+    versions: list[Entry],
+    served: dict[int, str],
+    target: Entry,
+    leaving: int,
+    progress: Progress,
+) -> None:
+    """Reject the version that is left and every one that served between it and the target, the newest last.
+
+    A second run reads from the version that is left that the first one got so far.
+    """
+    for entry in sorted(versions, key=lambda each: each.version):
+        left = entry.version == leaving or entry.version in served
+        if entry.version > target.version and left and entry.status == "Approved":
+            package = packages.describe(session, entry.arn)
+            why = f"{environment.endpoint_name} goes back to version {target.version}"
+            approval.record(session, package, "Rejected", BY, why)
+            progress(f"{entry.group} version {entry.version} is Rejected")
+
+
+def stop_rollout(
+    session: boto3.Session, environment: Environment, found: State, leaving: int, progress: Progress
+) -> None:
+    """Stop a rollout of the version that is left; an endpoint that goes back already is waited for."""
+    if found.settled:
+        return
+    endpoint = environment.endpoint_name
+    if found.status == "Updating" and served_by(found.pending) == leaving:
+        progress(f"{endpoint}: stopping the rollout of version {leaving} through {alarms.manual(environment)}")
+        alarms.set_manual(session, environment, on=True, why=f"mlops rollback stops version {leaving}")
+    endpoints.settle(session, endpoint, progress)
+
+
+def go_back(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    target: Entry,
+    served: dict[int, str],
+    progress: Progress,
+) -> None:
+    """Shift to the configuration under which the target served, unless the endpoint is there.
+
+    Raises:
+        Failure: the endpoint does not serve it at the end.
+    """
+    endpoint = environment.endpoint_name
+    found = endpoints.state(session, endpoint)
+    if found is not None and found.status == "Failed":
+        raise Failure(f"{endpoint} has failed ({found.failure}); mlops deploy --env {environment.name} makes it again")
+    if found is not None and served_by(found.config) == target.version:
+        return
+    config = served.get(target.version)
+    if config is None:
+        config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))
+    progress(f"{endpoint}: going back to version {target.version}")
+    endpoints.update(session, endpoint, config, rollouts.unguarded())
+    end = endpoints.settle(session, endpoint, progress)
+    if end is None or end.config != config or end.status == "Failed":
+        why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
+        raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")

@@ -1,0 +1,48 @@
+"""Status: the newest version of each group beside what its endpoint serves."""
+
+from dataclasses import dataclass
+
+from mlops import aws, endpoints, packages
+from mlops.errors import NotFound
+from mlops.settings import Environment, Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group: its newest version, and the endpoint of its environment."""
+
+    environment: str
+    group: str
+    version: int | None
+    status: str
+    fingerprint: str
+    endpoint: str
+    endpoint_status: str
+    serving: int | None
+
+
+def status(settings: Settings) -> list[Row]:
+    """One row for each group, in the order of the environments; a group that is not there is empty."""
+    return [row(settings, environment, group) for environment in settings.environments
+            for group in environment.group_names]  # fmt: skip
+
+
+def row(settings: Settings, environment: Environment, group: str) -> Row:
+    """The row of one group; the endpoint stands beside the group that it serves from."""
+    session = aws.session(settings, environment, aws.duty_in(settings, environment))
+    try:
+        newest = next(packages.entries(session, group), None)
+    except NotFound:
+        newest = None
+    serves = environment.endpoint is not None and group == environment.group
+    found = endpoints.state(session, environment.endpoint_name) if serves else None
+    return Row(
+        environment=environment.name,
+        group=group,
+        version=newest.version if newest else None,
+        status=newest.status if newest else "",
+        fingerprint=newest.fingerprint if newest else "",
+        endpoint=environment.endpoint_name if serves else "",
+        endpoint_status=found.status if found else "",
+        serving=endpoints.version_of(found.config) if found else None,
+    )
