@@ -13,8 +13,8 @@ from sandbox.sandbox import Sandbox
 _LONGEST_SESSION = "14400"
 _GITHUB = "https://token.actions.githubusercontent.com"
 _POLICY = "mlops"
-VARIANT = "AllTraffic"
-"""The variant that the alarms watch: the machinery serves each endpoint from one of this name."""
+VARIANT = "model"
+"""The variant that the alarms watch; the machinery serves every endpoint from one of this name."""
 LATENCY_LIMIT_MICROSECONDS = 1_000_000.0
 
 

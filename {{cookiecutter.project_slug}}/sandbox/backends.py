@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-KEPT = ("s3", "iam", "kms", "events", "cloudwatch", "logs")
-"""The services whose backends pickle; what is in the others ends with the sandbox."""
+KEPT = ("s3", "iam", "events", "cloudwatch", "logs")
+"""The services whose backends pickle; what is in the others ends with the sandbox, keys of KMS too."""
 
 _TRIES = 5
 

@@ -55,8 +55,8 @@ class Documents:
         with self.lock:
             if not (self._unsaved or always):
                 return
-            self._unsaved = False
             text = json.dumps(self._tables, default=_stored)
+            self._unsaved = False
         beside = self._file.with_suffix(".new")
         beside.write_text(text)
         beside.replace(self._file)

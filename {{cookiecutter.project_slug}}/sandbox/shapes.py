@@ -15,6 +15,8 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from sandbox.operations import Refusal
 
 _SHOWN_LETTERS = 80
+_BEYOND_16_BITS = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+"""The characters that Java, in which the patterns are written, has as pairs."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "map": (dict,),
@@ -82,7 +84,7 @@ def sent(shape: Shape | None, value: Any) -> Any:
 @lru_cache(maxsize=2048)
 def compiled(pattern: str) -> regex.Pattern[str]:
     """A shape's pattern; some use `\\p{L}`, which the standard library does not know."""
-    return regex.compile(pattern)
+    return regex.compile(pattern.replace(*_BEYOND_16_BITS))
 
 
 def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
