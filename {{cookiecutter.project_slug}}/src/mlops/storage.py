@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import aws
@@ -39,7 +40,7 @@ def digest(session: boto3.Session, uri: str) -> str:
     try:
         for chunk in body_of(session, uri).iter_chunks(CHUNK):
             sha.update(chunk)
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("GetObject", uri, error) from error
     return sha.hexdigest()
 
@@ -65,7 +66,7 @@ def copy(session: boto3.Session, source: str, target: str, digest: str, kms_key:
         aws.client(session, "s3").copy(
             {"Bucket": from_bucket, "Key": from_key}, bucket, key, ExtraArgs=encryption(kms_key)
         )
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("CopyObject", f"{source} to {target}", error) from error
     if (found := digest_of(session, target)) != digest:
         raise DigestMismatch(f"copy of {source} to {target}: SHA-256 is {found}, {digest} was registered")
@@ -81,7 +82,7 @@ def download(session: boto3.Session, uri: str, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         aws.client(session, "s3").download_file(bucket, key, str(file))
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("GetObject", uri, error) from error
 
 
@@ -90,7 +91,7 @@ def upload(session: boto3.Session, file: Path, uri: str, kms_key: str | None = N
     bucket, key = parse(uri)
     try:
         aws.client(session, "s3").upload_file(str(file), bucket, key, ExtraArgs=encryption(kms_key))
-    except (BotoCoreError, ClientError, OSError) as error:
+    except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise failure("PutObject", uri, error) from error
 
 
@@ -118,7 +119,7 @@ def read(session: boto3.Session, uri: str) -> bytes:
     """All bytes of an object; for small ones such as metrics and baselines."""
     try:
         return bytes(body_of(session, uri).read())
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("GetObject", uri, error) from error
 
 
@@ -127,7 +128,7 @@ def write(session: boto3.Session, uri: str, content: bytes, kms_key: str | None 
     bucket, key = parse(uri)
     try:
         aws.client(session, "s3").put_object(Bucket=bucket, Key=key, Body=content, **encryption(kms_key))
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("PutObject", uri, error) from error
 
 
@@ -137,7 +138,7 @@ def listing(session: boto3.Session, uri: str) -> dict[str, int]:
     pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     try:
         return {each["Key"].removeprefix(key): each["Size"] for page in pages for each in page.get("Contents", [])}
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("ListObjectsV2", uri, error) from error
 
 
@@ -146,7 +147,7 @@ def body_of(session: boto3.Session, uri: str) -> Any:
     bucket, key = parse(uri)
     try:
         return aws.client(session, "s3").get_object(Bucket=bucket, Key=key)["Body"]
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("GetObject", uri, error) from error
 
 

@@ -1,0 +1,130 @@
+"""The SageMaker jobs of one stage: found by their name, waited for, stopped, and explained when they failed."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mlops import aws
+from mlops.display import Progress
+from mlops.errors import Failure
+
+Kind = Literal["training", "processing"]
+
+NAME_LIMIT = 63
+"""Characters of a job's name. Source: SageMaker's API reference, TrainingJobName and ProcessingJobName."""
+
+ATTEMPTS_LIMIT = 999
+
+LAST_LINES = 12
+
+SHORTEST_POLL, LONGEST_POLL = 0.1, 15.0
+"""Seconds between two looks at a job: a twentieth of its age, within these."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as SageMaker describes it.
+
+    Args:
+        kind: training or processing.
+        name: of the job.
+        status: InProgress, Completed, Failed, Stopping or Stopped.
+        key: the stage key that it carries; empty when it is not one of ours.
+        description: all that SageMaker says.
+    """
+
+    kind: Kind
+    name: str
+    status: str
+    key: str
+    description: dict[str, Any]
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return str(self.description[f"{self.kind.title()}JobArn"])
+
+
+def name_of(project: str, environment: str, stage: str, key: str, attempt: int) -> str:
+    """`<slug>-<env>-<stage>-<key8>-<attempt>`; a stage's name too long for SageMaker's limit is cut."""
+    room = NAME_LIMIT - len(f"{project}-{environment}--{key[:8]}-{ATTEMPTS_LIMIT}")
+    return f"{project}-{environment}-{stage.replace('_', '-')[:room].rstrip('-')}-{key[:8]}-{attempt}"
+
+
+def describe(session: boto3.Session, kind: Kind, name: str) -> Job | None:
+    """A job by its name; None when there is none.
+
+    Raises:
+        Failure: SageMaker refuses to say.
+    """
+    title = kind.title()
+    try:
+        answer = getattr(aws.client(session, "sagemaker"), f"describe_{kind}_job")(**{f"{title}JobName": name})
+    except ClientError as error:
+        if aws.is_missing(error) or is_not_found(error):
+            return None
+        raise Failure(f"Describe{title}Job {name}: {aws.reason(error)}") from error
+    except BotoCoreError as error:
+        raise Failure(f"Describe{title}Job {name}: {aws.reason(error)}") from error
+    key = (answer.get("Environment") or {}).get("MLOPS_STAGE_KEY", "")
+    return Job(kind, name, answer[f"{title}JobStatus"], key, answer)
+
+
+def is_not_found(error: ClientError) -> bool:
+    """Whether SageMaker says that a training job does not exist: a ValidationException with these words."""
+    return "requested resource not found" in aws.reason(error).lower()
+
+
+def wait(session: boto3.Session, job: Job, progress: Progress) -> Job:
+    """Wait until a job has ended, however it ends.
+
+    Raises:
+        Failure: it is gone.
+    """
+    started, phase = time.monotonic(), ""
+    current: Job | None = job
+    while current is not None and current.status in {"InProgress", "Stopping"}:
+        if (now := str(current.description.get("SecondaryStatus", ""))) != phase:
+            phase = now
+            progress(f"{job.name}: {phase.lower()}")
+        time.sleep(min(max((time.monotonic() - started) / 20, SHORTEST_POLL), LONGEST_POLL))
+        current = describe(session, job.kind, job.name)
+    if current is None:
+        raise Failure(f"{job.name}: the job is gone; run the same command again")
+    return current
+
+
+def stop(session: boto3.Session, kind: Kind, name: str) -> None:
+    """Ask a job to stop; one that has ended or never began is left alone."""
+    with contextlib.suppress(ClientError, BotoCoreError):
+        getattr(aws.client(session, "sagemaker"), f"stop_{kind}_job")(**{f"{kind.title()}JobName": name})
+
+
+def failure(session: boto3.Session, stage: str, job: Job) -> Failure:
+    """Why a job did not complete: SageMaker's reason, then the last lines of its log."""
+    given = str(job.description.get("FailureReason") or job.description.get("ExitMessage") or "no reason was given")
+    reason = " ".join(given.split())
+    lines = "".join(f"\n  | {line}" for line in log(session, job))
+    return Failure(f"{stage}: job {job.name} is {job.status}: {reason}{lines}")
+
+
+def log(session: boto3.Session, job: Job) -> list[str]:
+    """The last lines that a job printed, as CloudWatch Logs has them; one that says so when they can not be read."""
+    group = f"/aws/sagemaker/{job.kind.title()}Jobs"
+    logs = aws.client(session, "logs")
+    try:
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job.name}/")["logStreams"]
+        events = [
+            event
+            for stream in streams[:1]
+            for event in logs.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], limit=LAST_LINES, startFromHead=False
+            )["events"]
+        ]
+    except (ClientError, BotoCoreError) as error:
+        return [f"its log in {group} can not be read: {aws.reason(error)}"]
+    return [str(event["message"]).rstrip() for event in events]
