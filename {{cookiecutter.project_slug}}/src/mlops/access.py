@@ -1,0 +1,106 @@
+"""Access: the role that a job of a workflow takes on in AWS, for how long, and whether there is an AWS at all."""
+
+from dataclasses import dataclass
+
+from mlops import rollouts
+from mlops.errors import BadInput
+from mlops.settings import FILE, Environment, Settings
+
+LONGEST_SECONDS = 14_400
+"""The longest session that the roles allow. Credentials are not renewed: a job has to end before its session does."""
+
+SHORTEST_SECONDS = 900
+"""The shortest session that AWS gives, and what a job needs beside its waits."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a job needs to take a role on.
+
+    Args:
+        project: short name of the project.
+        region: AWS region.
+        ready: whether there is an AWS to work on.
+        why_not: what is missing when it is not, in one line.
+        role: ARN of the role that the duty asks for; empty without a duty.
+        seconds: how long its session has to last.
+    """
+
+    project: str
+    region: str
+    ready: bool
+    why_not: str
+    role: str
+    train_role: str
+    deploy_role: str
+    approve_role: str
+    seconds: int
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs of a step of a workflow."""
+        return {
+            "project": self.project,
+            "region": self.region,
+            "ready": str(self.ready).lower(),
+            "role": self.role,
+            "train-role": self.train_role,
+            "deploy-role": self.deploy_role,
+            "approve-role": self.approve_role,
+            "seconds": str(self.seconds),
+        }
+
+
+def access(settings: Settings, environment: Environment, duty: str, first_push: bool) -> Access:
+    """What a job needs to do a duty in an environment.
+
+    Args:
+        settings: the project.
+        environment: where the duty is done.
+        duty: none is empty: the job has no AWS.
+        first_push: the event made its branch. On dev and main no model has come that far then.
+
+    Raises:
+        BadInput: the environment has no such duty.
+    """
+    first = settings.before(environment) is None
+    allowed = ("train", "deploy") if first else ("deploy", "approve")
+    if duty and duty not in allowed:
+        raise BadInput(f"--duty is {duty!r}; {environment.name} has {' and '.join(allowed)}")
+    why_not = missing(settings, first_push)
+    return Access(
+        project=settings.project,
+        region=settings.region,
+        ready=not why_not,
+        why_not=why_not,
+        role=environment.role(duty) if duty else "",
+        train_role=environment.role("train") if first else "",
+        deploy_role=environment.role("deploy"),
+        approve_role="" if first else environment.role("approve"),
+        seconds=session_seconds(settings, environment, duty),
+    )
+
+
+def missing(settings: Settings, first_push: bool) -> str:
+    """What a new repository still needs before a push can make a model; empty when it has all."""
+    if settings.aws == "sandbox":
+        return (
+            f"{FILE} says `aws: sandbox`, AWS on one's own computer. When the roles and buckets of this project are in "
+            "its accounts, write `aws: account` and push again"
+        )
+    if first_push:
+        return (
+            "This push made the branch, and no model has come so far. Push a branch `feature/...`: its model is "
+            "trained and registered, and a merge to dev brings it on its way"
+        )
+    return ""
+
+
+def session_seconds(settings: Settings, environment: Environment, duty: str) -> int:
+    """How long a duty waits at most: for its jobs one after the other, or for a rollout."""
+    waits = 0
+    if duty == "train":
+        waits = sum(max(stage.max_runtime_seconds, stage.max_wait_seconds or 0) for stage in settings.stages.values())
+    elif duty == "deploy" and environment.endpoint is not None:
+        # Twice: what another run has begun is waited for first.
+        waits = 2 * rollouts.timeout(environment.name, environment.endpoint.rollout)
+    return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

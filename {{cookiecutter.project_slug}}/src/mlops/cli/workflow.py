@@ -1,0 +1,52 @@
+"""Commands that workflows run: find the role of a job, report on its model."""
+
+from typing import Annotated
+
+import typer
+
+from mlops import display
+from mlops.cli.options import EnvironmentOption, JsonFlag, opened
+
+app = typer.Typer()
+
+WITHOUT_TRAINING = ("dev", "main")
+"""Branches to which a model only comes from another one: the push that makes them brings none."""
+
+
+@app.command()
+def roles(
+    env: EnvironmentOption = "feature",
+    duty: Annotated[str, typer.Option("--duty", help="train, deploy or approve.")] = "",
+    json: JsonFlag = False,
+) -> None:
+    """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
+    from mlops import access, github, settings
+
+    project = settings.load()
+    first_push = github.branch() in WITHOUT_TRAINING and github.creates_branch()
+    found = access.access(project, project.environment(env), duty, first_push)
+    if found.why_not:
+        github.summary(f"## {project.project}: nothing to do yet\n\n{found.why_not}.\n")
+    display.write_outputs(found.outputs())
+    sentence = f"role: {found.role or 'none'}, for {found.seconds} s" if found.ready else f"not yet: {found.why_not}"
+    display.show(found, sentence, json)
+
+
+@app.command()
+def report(
+    env: EnvironmentOption = "feature",
+    comment: Annotated[bool, typer.Option("--comment", help="Also as the pull request's comment.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Compare this commit's model with what serves, in Markdown. Example: mlops report --env feature"""
+    from mlops import github, markdown
+    from mlops import report as reports
+
+    project, environment = opened(env)
+    found = reports.report(project, environment)
+    text = markdown.markdown(found)
+    github.summary(text)
+    if comment:
+        for address in reports.publish(text):
+            display.progress(f"report: {address}")
+    display.show(found, text, json)

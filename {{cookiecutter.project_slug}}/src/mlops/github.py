@@ -1,0 +1,188 @@
+"""GitHub as a workflow meets it: the event, who reviewed the run, the comment on a pull request."""
+
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops.errors import BadInput, Failure
+
+PAGE = 100
+"""Entries in one answer of a listing, GitHub's maximum."""
+
+COMMENT_LIMIT = 65_000
+"""Characters in a comment; GitHub takes 65,536 at most."""
+
+SECONDS = 30
+"""How long one request may take."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What reviewers said of a run: who, and why."""
+
+    who: str
+    why: str
+
+
+def active() -> bool:
+    """Whether this command runs in a workflow."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def can_write() -> bool:
+    """Whether the workflow has handed a token on."""
+    return active() and bool(os.environ.get("GITHUB_TOKEN"))
+
+
+def run_url() -> str:
+    """Address of the workflow run that this command is part of; empty elsewhere."""
+    parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
+    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
+
+
+def branch() -> str:
+    """The branch of a push, or the one that a pull request comes from; empty elsewhere."""
+    return os.environ.get("GITHUB_HEAD_REF") or os.environ.get("GITHUB_REF_NAME", "")
+
+
+def creates_branch() -> bool:
+    """Whether the event is the push that made its branch, as the first push of a new repository is."""
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    if not path or os.environ.get("GITHUB_EVENT_NAME") != "push":
+        return False
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8")).get("created") is True
+    except (OSError, ValueError) as error:
+        raise Failure(f"the event of this run, {path}, cannot be read: {error}") from error
+
+
+def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
+    """Who approved or rejected this run's jobs in an environment of GitHub, and why.
+
+    Raises:
+        Failure: nobody did. An environment without rules lets its jobs pass, but that approves nothing. Or a run
+            that was made again was both rejected and approved, and a rejection is wanted: it may be the older one.
+    """
+    run = required("GITHUB_RUN_ID")
+    answer = call("GET", f"/repos/{repository()}/actions/runs/{run}/approvals")
+    given = [each for each in answer if environment in {place["name"] for place in each["environments"]}]
+    found = [each for each in given if each["state"] == state]
+    if not found:
+        raise Failure(
+            f"run {run}: nobody has {state} it in the environment {environment}; give {environment} required reviewers "
+            "in the repository's settings (without them a job passes, and approves nothing), or decide in the registry"
+        )
+    if state == "rejected" and any(each["state"] == "approved" for each in given):
+        raise Failure(f"run {run}: it was approved as well as rejected in {environment}; reject the version by hand")
+    people = dict.fromkeys(each["user"]["login"] for each in found)
+    comments = dict.fromkeys(comment for each in found if (comment := str(each.get("comment") or "").strip()))
+    return Review(who=", ".join(people), why="; ".join(comments) or f"no comment, in {run_url() or f'run {run}'}")
+
+
+def pull_requests(head: str) -> list[int]:
+    """Numbers of the open pull requests that come from a branch of this repository."""
+    owner = repository().partition("/")[0]
+    found = listing(f"/repos/{repository()}/pulls", state="open", head=f"{owner}:{head}")
+    # GitHub ignores a head that it does not understand, and would list every pull request.
+    return [each["number"] for each in found if each["head"]["ref"] == head]
+
+
+def comment(number: int, marker: str, text: str) -> str:
+    """Write the one comment on a pull request that a marker names: the one that is there, or a new one.
+
+    Args:
+        number: of the pull request.
+        marker: what this comment holds and no other does, such as an HTML comment.
+        text: Markdown.
+
+    Returns:
+        Address of the comment.
+    """
+    body = f"{marker}\n{text}"
+    if len(body) > COMMENT_LIMIT:
+        body = f"{body[:COMMENT_LIMIT]}\n\n… the rest is in the summary of {run_url() or 'the run'}"
+    comments = f"/repos/{repository()}/issues/{number}/comments"
+    # A person may have quoted the marker: only a bot's comment is ours.
+    own = [each for each in listing(comments) if marker in (each["body"] or "") and each["user"]["type"] == "Bot"]
+    if own:
+        answer = call("PATCH", f"/repos/{repository()}/issues/comments/{own[0]['id']}", {"body": body})
+    else:
+        answer = call("POST", comments, {"body": body})
+    return str(answer["html_url"])
+
+
+def listing(path: str, **query: str) -> list[dict[str, Any]]:
+    """All entries of a listing, page by page."""
+    found: list[dict[str, Any]] = []
+    page = 1
+    while True:
+        words = urllib.parse.urlencode({**query, "per_page": PAGE, "page": page})
+        entries = call("GET", f"{path}?{words}")
+        found += entries
+        if len(entries) < PAGE:
+            return found
+        page += 1
+
+
+def call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """One request to GitHub's API and its answer.
+
+    Raises:
+        Failure: GitHub refuses, with its reason, or does not answer.
+    """
+    base = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    request = urllib.request.Request(
+        base + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {required('GITHUB_TOKEN')}",
+            "Content-Type": "application/json",
+            "User-Agent": "mlops",
+            "X-GitHub-Api-Version": "2022-11-28",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        raise Failure(f"GitHub {method} {path}: {error.code} {reason(error)}") from error
+    except (OSError, ValueError) as error:
+        raise Failure(f"GitHub {method} {path}: {error}; run the job again") from error
+
+
+def reason(error: urllib.error.HTTPError) -> str:
+    """What GitHub says in the body of a refusal."""
+    try:
+        return str(json.loads(error.read()).get("message") or error.reason)
+    except (OSError, ValueError, AttributeError):
+        return str(error.reason)
+
+
+def repository() -> str:
+    """OWNER/NAME of the repository whose workflow this is."""
+    return required("GITHUB_REPOSITORY")
+
+
+def required(name: str) -> str:
+    """A variable that GitHub sets, or that the workflow has to hand on.
+
+    Raises:
+        BadInput: it is not set.
+    """
+    if value := os.environ.get(name):
+        return value
+    raise BadInput(f"{name} is not set; only a workflow of GitHub can do this, and it has to hand its token on")
+
+
+def summary(text: str) -> None:
+    """Add Markdown to the summary of the job, when there is one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")

@@ -1,0 +1,137 @@
+"""The report in Markdown, as GitHub shows it in a summary and in a comment."""
+
+from mlops import github
+from mlops.checks import Verdict
+from mlops.report import Metric, Report, metrics_of, parameters_of
+
+SAME = "the same"
+NOTHING = "-"
+
+
+def markdown(report: Report) -> str:
+    """The report as GitHub shows it."""
+    parts = [heading(report), metrics_table(report), changes(report), jobs_table(report), footer(report)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def heading(report: Report) -> str:
+    """What model it is about, and where it is."""
+    title = f"## {report.project}: the model of `{report.lineage.commit[:12]}` in {report.environment}"
+    lines = [title, ""]
+    if report.package:
+        lines.append(f"**{report.package.name}** · {words(report.package.status)}")
+        if report.package.reason:
+            lines.append(f"· {text(report.package.reason)}")
+    else:
+        lines.append(f"**Not registered.** {text(report.why_not)}.")
+    if report.earlier:
+        lines += ["", f"Nothing was trained: this model was made by {report.earlier} already, from the same inputs."]
+    return "\n".join(lines)
+
+
+def words(status: str) -> str:
+    """An approval status as people say it."""
+    return "waits for approval" if status == "PendingManualApproval" else status.lower()
+
+
+def metrics_table(report: Report) -> str:
+    """The metrics of the model beside those of what serves, with the differences."""
+    if not report.metrics:
+        return ""
+    limits = {each.metric: each for each in report.gate}
+    others = [(each, metrics_of(each.package)) for each in report.served if each.package]
+    lines = [
+        row("metric", "this model", *(each.name for each, _ in others), "gate"),
+        row("---", *("---:" for _ in range(len(others) + 1)), "---"),
+    ]
+    for name, metric in report.metrics.items():
+        cells = [difference(metric, theirs.get(name)) for _, theirs in others]
+        lines.append(row(name, interval(metric), *cells, verdict(limits.get(name))))
+    unknown = [f"{each.environment}: {text(each.why_not)}." for each in report.served if each.package is None]
+    return "\n".join([*lines, *(f"\n{line}" for line in unknown)])
+
+
+def interval(metric: Metric) -> str:
+    """An estimate with its interval."""
+    bounds = "" if metric.low is None or metric.high is None else f" ({metric.low:.4f} to {metric.high:.4f})"
+    return f"{metric.value:.4f}{bounds}"
+
+
+def difference(metric: Metric, other: Metric | None) -> str:
+    """Another model's estimate, and by how much this one's is above it."""
+    return NOTHING if other is None else f"{other.value:.4f} ({metric.value - other.value:+.4f})"
+
+
+def verdict(given: Verdict | None) -> str:
+    """What the gate asks for, and whether it has it."""
+    if given is None:
+        return ""
+    return f"{given.side.replace('_', ' ')} {given.limit:g}: {'passed' if given.passed else '**refused**'}"
+
+
+def changes(report: Report) -> str:
+    """The parameters and the data that are others than those of what serves."""
+    others = [each for each in report.served if each.package]
+    if not others:
+        return ""
+    mine = report.lineage.parameters
+    theirs = [(each.name, parameters_of(each.package), each.package.metadata.get("dataset", "")) for each in others
+              if each.package]  # fmt: skip
+    names = sorted({*mine, *(name for _, values, _ in theirs for name in values)})
+    rows = [
+        row(f"`{name}`", code(mine.get(name)), *(code(values.get(name), mine.get(name)) for _, values, _ in theirs))
+        for name in names
+        if any(values.get(name) != mine.get(name) for _, values, _ in theirs)
+    ]
+    if any(data != report.lineage.dataset for _, _, data in theirs):
+        cells = (code(data[:12], report.lineage.dataset[:12]) for _, _, data in theirs)
+        rows.append(row("data", code(report.lineage.dataset[:12]), *cells))
+    if not rows:
+        return f"Parameters and data are those of {' and '.join(each.name for each in others)}."
+    head = row("changed", "this model", *(name for name, _, _ in theirs))
+    return "\n".join([head, row("---", *("---" for _ in range(len(theirs) + 1))), *rows])
+
+
+def code(value: str | None, like: str | None = None) -> str:
+    """A value in a cell; that it is like this model's, rather than the value again."""
+    if value is None or value == "":
+        return NOTHING
+    return SAME if value == like else f"`{cell(value)}`"
+
+
+def jobs_table(report: Report) -> str:
+    """How long the jobs took that made the model. What they cost depends on your prices: it is not guessed."""
+    if not report.jobs:
+        return ""
+    lines = [row("job", "instances", "seconds", "instance-seconds"), row("---", "---", "---:", "---:")]
+    for job in report.jobs:
+        instances = f"{job.instances} of {job.instance_type}"
+        lines.append(row(job.name, instances, f"{job.seconds:.0f}", f"{job.instance_seconds:.0f}"))
+    total = sum(job.instance_seconds for job in report.jobs)
+    return "\n".join([*lines, row("together", "", "", f"{total:.0f}")])
+
+
+def footer(report: Report) -> str:
+    """Where to read on."""
+    found = {"fingerprint": f"`{report.lineage.fingerprint[:12]}`", "branch": f"`{cell(report.lineage.branch)}`"}
+    if report.package:
+        found["package"] = f"`{report.package.arn}`"
+        found["plots and predictions"] = f"`{report.package.metadata.get('report_uri', '')}`"
+    if run := github.run_url():
+        found["run"] = run
+    return " · ".join(f"{name}: {value}" for name, value in found.items() if value != "``")
+
+
+def row(*cells: str) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(value: str) -> str:
+    """A value that may hold what would end its cell or its code."""
+    return value.replace("|", "\\|").replace("`", "'").replace("\n", " ")
+
+
+def text(value: str) -> str:
+    """What others wrote, such as a reason: it names nobody and makes no markup in our comment."""
+    return " ".join(value.split()).replace("<", "&lt;").replace("@", "@\u200b").rstrip(".")
