@@ -166,6 +166,13 @@ def test_a_key_opens_only_to_whom_its_policy_and_their_own_allow(server, s3, ref
     server.client("iam").put_role_policy(RoleName="churn-dev-deploy", PolicyName="key", PolicyDocument=policy)
     assert reader.get_object(Bucket=DEV_BUCKET, Key="models/locked/model.tar.gz")["Body"].read() == b"secret"
 
+    others = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "kms:*", "Resource": "*"}
+    kms.put_key_policy(
+        KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [others]})
+    )
+    answer = refused(reader.get_object, Bucket=DEV_BUCKET, Key="models/locked/model.tar.gz")
+    assert "no key policy allows the kms:Decrypt action" in answer
+
 
 def test_only_the_alarm_that_stops_a_rollout_is_set_by_hand(server, refused):
     cloudwatch = server.client_as("prod-deploy", "cloudwatch")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox import operations, shapes, tags, tokens
 from sandbox.authorization import Permission
-from sandbox.operations import Answer, Call, Caller, Refusal
+from sandbox.operations import Answer, Call, Caller
 from sandbox.sandbox import Sandbox
 
 _READS = ("Describe", "List", "Get", "Search", "Invoke")
