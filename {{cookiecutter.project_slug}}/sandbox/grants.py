@@ -151,6 +151,11 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
             for kind, noun in kinds.items()
         ),
         _allow(uses, _sagemaker(project, environment, "endpoint", names)),
+        # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
+        _allow(
+            ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
+            _sagemaker(project, environment, "endpoint-config", names),
+        ),
         _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
