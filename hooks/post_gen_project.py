@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # `tojson` escapes apostrophes, so that no answer can end this string: it stays text until it is parsed.
-ANSWERS = r'''{{ cookiecutter | tojson }}'''
+ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
 
 Answers = dict[str, str]
 # Also named in cookiecutter.json's _copy_without_render: their bytes are no templates.

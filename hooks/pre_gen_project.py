@@ -8,7 +8,7 @@ import re
 import sys
 
 # `tojson` escapes apostrophes, so that no answer can end this string: it stays text until it is parsed.
-ANSWERS = r'''{{ cookiecutter | tojson }}'''
+ANSWERS = r'''{{ cookiecutter | tojson }}'''  # fmt: skip
 
 # The project's names take the slug as their beginning. The longest is a SageMaker job's, of at most 63 characters:
 # <slug>-<environment, 12>-<stage>-<key, 8>-<attempt>; 30 leaves every part its room.

@@ -48,13 +48,19 @@ class BakedProject:
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_environment() -> Iterator[pytest.MonkeyPatch]:
-    """Neither AWS credentials nor settings of uv, git or this template reach a test from the outside."""
+    """Neither AWS credentials nor settings of git, DVC or this template reach a test from the outside."""
     foreign = ("AWS_", "GIT_", "MLOPS_", "DVC_", "COOKIECUTTER_")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(foreign) and name not in KEPT]:
             patch.delenv(name)
         patch.delenv("VIRTUAL_ENV", raising=False)
+        # The processes that tests start import the same large libraries again and again: compiled once is enough.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+        if uv := os.environ.get("UV"):  # hooks of pre-commit call it by name
+            patch.setenv("PATH", f"{Path(uv).parent}{os.pathsep}{os.environ['PATH']}")
         yield patch
 
 

@@ -13,7 +13,7 @@ from mlops.settings import Slug
 
 SUPPORTED = [
     ("project_name", "Tumour Classifier"),
-    ("project_name", "Zoë's \"Modèle\" & 模型 №1 (β) #100%"),
+    ("project_name", 'Zoë\'s "Modèle" & 模型 №1 (β) #100%'),
     ("project_name", "x"),
     ("project_name", "n" * 60),
     ("description", 'Says "yes" or "no": it\'s 100 % <b>plain</b> text; rm -rf / | & ~ * ?'),

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from conftest import Bake, BakedProject
 
 ODD_TEXT = {
-    "project_name": "Zoë's \"Modèle\" & 模型 №1: #100% - yes",
+    "project_name": 'Zoë\'s "Modèle" & 模型 №1: #100% - yes',
     "description": 'Says "yes" or "no"; it\'s <b>plain</b> text: {a: 1} | $HOME 🎗',
-    "author_name": "Ole \"O'Leary\" Ørsted, Jr.",
+    "author_name": 'Ole "O\'Leary" Ørsted, Jr.',
     "project_slug": "odd-but-legal",
 }
 COMBINATIONS = {
