@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import queue
 import secrets
@@ -26,6 +27,7 @@ from sandbox.sandbox import Sandbox
 _LONGEST_INVOCATION = 60.0
 _STARTUP_SECONDS = 60.0
 _DRAIN_SECONDS = 2.0
+_END_SECONDS = 0.5
 _SERVING = Path(__file__).parent / "serving.py"
 
 
@@ -56,6 +58,7 @@ class Server:
     timeout: float
     process: subprocess.Popen[str]
     log: LogStream
+    broken: bool = False
     # Connections are kept: opening one costs as much as a prediction.
     _idle: queue.SimpleQueue[http.client.HTTPConnection] = field(default_factory=queue.SimpleQueue)
 
@@ -75,7 +78,11 @@ class Server:
             return False
 
     def runs(self) -> bool:
-        """Whether its process is still there."""
+        """Whether its process is still there; one that broke a connection is given a moment to end."""
+        if self.broken:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_END_SECONDS)
+            self.broken = False
         return self.process.poll() is None
 
     def stop(self) -> None:
@@ -99,6 +106,7 @@ class Server:
             content = response.read()
         except (OSError, http.client.HTTPException) as problem:
             connection.close()
+            self.broken = not isinstance(problem, TimeoutError)
             raise NoAnswer(str(problem) or type(problem).__name__) from None
         self._idle.put(connection)
         kind = response.headers.get("Content-Type") or "application/octet-stream"

@@ -90,10 +90,9 @@ class Job:
         if file.exists() and (text := file.read_text(errors="replace").strip()):
             reason = f"AlgorithmError: {self.container.original(text)}, exit code: {code}"
         else:
-            lines = "\n".join(self.log.lines[-_LAST_LINES:])
-            reason = (
-                f"AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\nErrorMessage {lines!r}, exit code: {code}"
-            )
+            # Of a long traceback the end is what helps.
+            lines = "\n".join(self.log.lines[-_LAST_LINES:])[-_REASON_LETTERS + 100 :]
+            reason = f"AlgorithmError: ExecuteUserScriptError: ExitCode {code}\n{lines}"
         return reason[:_REASON_LETTERS]
 
 
