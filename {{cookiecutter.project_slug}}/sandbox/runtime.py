@@ -34,13 +34,13 @@ def call_of(sandbox: Sandbox, caller: Caller, environ: Mapping[str, Any], body: 
     find(name)
     shape = _model(name).input_shape
     assert shape is not None
-    parameters: dict[str, Any] = {"EndpointName": found[1]}
+    parameters: dict[str, Any] = {"EndpointName": found[1], "Body": body}
     for member, described in shape.members.items():
         value = environ.get(_variable(described.serialization.get("name", "")))
         if described.serialization.get("location") == "header" and value:
             parameters[member] = int(value) if described.type_name == "integer" else value
     shapes.check(shape, parameters)
-    return Call(name, {**parameters, "Body": body}, caller, sandbox)
+    return Call(name, parameters, caller, sandbox)
 
 
 def wire(call: Call, answer: Answer) -> tuple[bytes, list[tuple[str, str]]]:
