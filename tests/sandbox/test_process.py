@@ -54,6 +54,19 @@ def test_a_second_sandbox_on_the_same_state_is_refused(server, settings_file):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_one_that_is_ending_is_waited_for(start, tmp_path, until):
+    first = start(tmp_path / "state")
+    first.client("s3").create_bucket(
+        Bucket="churn-last-words", CreateBucketConfiguration={"LocationConstraint": first.region}
+    )
+    first.process.terminate()
+    until(lambda: not (first.state / "server.json").exists())
+
+    second = start(tmp_path / "state")
+
+    assert "churn-last-words" in {each["Name"] for each in second.client("s3").list_buckets()["Buckets"]}
+
+
 def test_it_ends_when_its_parent_does(settings_file, tmp_path, until):
     state = tmp_path / "state"
     command = [sys.executable, "-m", "sandbox", "--state", str(state), "--settings", str(settings_file)]

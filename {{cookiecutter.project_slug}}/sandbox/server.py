@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import IO, Any
 
 from sandbox.documents import Documents
 from sandbox.front import Front
@@ -20,6 +20,7 @@ from sandbox.sandbox import Sandbox
 
 ADDRESS = "server.json"
 _WATCH_SECONDS = 0.3
+_ENDING_SECONDS = 15.0
 _SHARE_OF_TIME_FOR_SAVING = 0.05
 
 
@@ -55,11 +56,21 @@ def run(options: Options) -> None:
     options.state.mkdir(parents=True, exist_ok=True)
     _clean_environment()
     with (options.state / "lock").open("w") as lock:
+        _take(lock, options.state)
+        _serve(options)
+
+
+def _take(lock: IO[str], state: Path) -> None:
+    """Own the state folder; one that is ending and saves its last state is waited for."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         except BlockingIOError as error:
-            raise AlreadyRunning(f"a sandbox is running on {options.state} already") from error
-        _serve(options)
+            if (state / ADDRESS).exists() or time.monotonic() > deadline:
+                raise AlreadyRunning(f"a sandbox is running on {state} already") from error
+        time.sleep(0.05)
 
 
 def _serve(options: Options) -> None:
