@@ -1,0 +1,258 @@
+"""GitHub for one repository: what people do there, the runs that it starts, and the reviews that runs wait for."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import act, triggers
+from harness.api import Api
+from harness.environments import Environment, Gate
+from harness.origin import Edit, How, Origin
+from harness.repository import Repository
+from harness.rewriting import WORKFLOWS
+from harness.runs import HarnessError, Run
+from harness.server import Server
+from harness.tokens import JobToken
+from harness.triggers import Event
+
+PATIENCE_SECONDS = 240
+NOTHING = "0" * 40
+
+
+@dataclass
+class PullRequest:
+    """A pull request with its comments."""
+
+    number: int
+    head: str
+    base: str
+    title: str
+    head_sha: str
+    by: str
+    fork: str = ""
+    body: str = ""
+    state: str = "open"
+    merge_sha: str = ""
+    comments: list[dict[str, Any]] = field(default_factory=list)
+
+    def label(self, github: "GitHub") -> str:
+        """`owner:branch`, by which the API finds it."""
+        return f"{self.fork or github.repository.owner}:{self.head}"
+
+    def payload(self, github: "GitHub") -> dict[str, Any]:
+        """It as events and the API show it."""
+        own = github.repository
+        head = {**own.payload(), "full_name": f"{self.fork}/{own.name}", "fork": True} if self.fork else own.payload()
+        return {
+            "number": self.number,
+            "state": self.state,
+            "title": self.title,
+            "body": self.body,
+            "draft": False,
+            "merged": bool(self.merge_sha),
+            "merge_commit_sha": self.merge_sha or None,
+            "user": {"login": self.by},
+            "html_url": f"{github.server.url}/{own.full_name}/pull/{self.number}",
+            "head": {"ref": self.head, "sha": self.head_sha, "label": self.label(github), "repo": head},
+            "base": {"ref": self.base, "sha": github.origin.head(self.base), "repo": own.payload()},
+        }
+
+
+class GitHub:
+    """One repository on GitHub. Every deed returns the runs that it started, ended or waiting for a review."""
+
+    def __init__(
+        self,
+        folder: Path,
+        repository: Repository,
+        origin: Origin,
+        environments: Mapping[str, Environment] | None = None,
+        variables: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        runner: Mapping[str, str] | None = None,
+    ) -> None:
+        """Open it.
+
+        Args:
+            folder: where runs keep their files.
+            repository: its names.
+            origin: its commits.
+            environments: the rules of environments.
+            variables: its configuration variables.
+            secrets: its secrets.
+            runner: environment variables of the runners.
+        """
+        self.folder = folder
+        self.repository = repository
+        self.origin = origin
+        self.environments = dict(environments or {})
+        self.runs: dict[int, Run] = {}
+        self.pulls: dict[int, PullRequest] = {}
+        self.deployments: list[tuple[str, str]] = []
+        self.api = Api(self)
+        self.server = Server.started(self)
+        self._runner = act.Runner(repository, origin, self.server.url, variables or {}, secrets or {}, runner or {})
+        self._threads: dict[int, threading.Thread] = {}
+        self._dispatched: list[Run] = []
+
+    # What people do.
+
+    def commit(self, branch: str, edits: Mapping[str, Edit], message: str = "Change", start: str = "main") -> list[Run]:
+        """Commit edits to a branch and push it."""
+        before = self.origin.head(branch) if self.origin.has(branch) else NOTHING
+        self.origin.commit(branch, edits, message, start)
+        return self.pushed(branch, before)
+
+    def pushed(self, branch: str, before: str = NOTHING, actor: str = "mira") -> list[Run]:
+        """Tell the workflows that a branch has moved, and the pull requests that come from it."""
+        sha = self.origin.head(branch)
+        since = before if before != NOTHING else self.repository.default_branch
+        payload = {"before": before, "after": sha, "created": before == NOTHING, "deleted": False, "forced": False}
+        event = Event("push", f"refs/heads/{branch}", sha, payload, self.origin.changed(since, sha), actor)
+        runs = self._happened(event)
+        for pull in [each for each in self.pulls.values() if each.state == "open" and each.head == branch]:
+            if pull.fork:
+                continue
+            pull.head_sha = sha
+            runs += self._pull_request_event(pull, "synchronize")
+        return runs
+
+    def open_pull_request(self, head: str, into: str = "dev", fork: str = "") -> tuple[PullRequest, list[Run]]:
+        """Open a pull request, from a branch of this repository or of somebody's fork."""
+        pull = self.new_pull(head, into, f"Merge {head}", by=fork or "mira")
+        pull.fork = fork
+        return pull, self._pull_request_event(pull, "opened")
+
+    def merge(self, pull: PullRequest, how: How = "merge") -> list[Run]:
+        """Merge a pull request by one of the three buttons."""
+        before = self.origin.head(pull.base)
+        pull.merge_sha = self.origin.merge(pull.head, pull.base, how)
+        pull.state = "closed"
+        return [*self.pushed(pull.base, before), *self._pull_request_event(pull, "closed")]
+
+    def dispatch(self, workflow: str, inputs: Mapping[str, Any] | None = None, ref: str = "main") -> Run:
+        """Start a workflow by hand or by the API.
+
+        Raises:
+            HarnessError: GitHub would answer 422: an input is missing, unknown or not one of its options.
+        """
+        run = self._dispatch(workflow, ref, inputs or {})
+        return self.settle([run])[0]
+
+    def approve(self, run: Run, environment: str, by: str, comment: str = "") -> Run:
+        """Approve the jobs of a run that wait for an environment, and let the run go on."""
+        run.gate.decide(environment, True, by, comment, lambda: not run.finished)
+        return self.settle([run])[0]
+
+    def reject(self, run: Run, environment: str, by: str, comment: str = "") -> Run:
+        """Reject the jobs of a run that wait for an environment."""
+        run.gate.decide(environment, False, by, comment, lambda: not run.finished)
+        return self.settle([run])[0]
+
+    def stop(self) -> None:
+        """End what still runs or waits."""
+        for run in self.runs.values():
+            act.stop(run)
+        for thread in self._threads.values():
+            thread.join(10)
+        self.server.shutdown()
+        self.server.server_close()
+
+    # What its own parts ask of it.
+
+    def enter(self, token: JobToken, environment: str) -> str:
+        """Let a job into an environment, now or after its review; say why when it may not."""
+        run = self.runs[token.run]
+        refusal = run.gate.enter(environment, token.job)
+        if not refusal and run.deployments.get(token.job, True):
+            self.deployments.append((environment, run.event.sha))
+        return refusal
+
+    def new_pull(self, head: str, base: str, title: str, by: str) -> PullRequest:
+        """Make a pull request that nobody has been told of."""
+        pull = PullRequest(len(self.pulls) + 1, head, base, title, self.origin.head(head), by)
+        self.pulls[pull.number] = pull
+        return pull
+
+    def queue_dispatch(self, workflow: str, ref: str, inputs: Mapping[str, Any]) -> None:
+        """Start a workflow that a job has asked for by the API; `settle` returns when it has settled too."""
+        self._dispatched.append(self._dispatch(workflow, ref.removeprefix("refs/heads/"), inputs))
+
+    def settle(self, runs: list[Run]) -> list[Run]:
+        """Wait until runs have ended or wait for a review.
+
+        Raises:
+            HarnessError: a run took too long, or its results can not be trusted.
+        """
+        for run in runs:
+            with run.gate.changed:
+                done = run.gate.changed.wait_for(run.settled, PATIENCE_SECONDS)
+            if not done:
+                act.stop(run)
+                raise HarnessError(f"run {run.id} of {run.workflow} did not end within {PATIENCE_SECONDS} s")
+            if run.finished and (thread := self._threads.get(run.id)):
+                thread.join()
+            if run.problems or self.api.unknown:
+                raise HarnessError("\n".join([*run.problems, *self.api.unknown, run.told()]))
+        return runs
+
+    def _pull_request_event(self, pull: PullRequest, action: str) -> list[Run]:
+        closed = action == "closed"
+        sha = pull.merge_sha if closed else self.origin.merge_preview(pull.number, pull.head_sha, pull.base)
+        payload = {"action": action, "number": pull.number, "pull_request": pull.payload(self)}
+        files = self.origin.changed(self.origin.head(pull.base), sha)
+        event = Event("pull_request", f"refs/pull/{pull.number}/merge", sha, payload, files, pull.by, bool(pull.fork))
+        return self._happened(event)
+
+    def _dispatch(self, workflow: str, ref: str, inputs: Mapping[str, Any]) -> Run:
+        sha = self.origin.head(ref)
+        documents = self._workflows(sha)
+        if workflow not in documents or "workflow_dispatch" not in triggers.triggers(documents[workflow]):
+            raise HarnessError(f"422: {workflow} has no workflow_dispatch on {ref}")
+        declared = (triggers.triggers(documents[workflow])["workflow_dispatch"] or {}).get("inputs") or {}
+        given = _dispatched_inputs(declared, inputs)
+        event = Event("workflow_dispatch", f"refs/heads/{ref}", sha, {"inputs": given, "workflow": workflow})
+        return self._start(workflow, documents[workflow], event)
+
+    def _workflows(self, sha: str) -> dict[str, dict[str, Any]]:
+        return self.origin.documents(sha, WORKFLOWS)
+
+    def _happened(self, event: Event) -> list[Run]:
+        documents = self._workflows(event.sha)
+        default = self.repository.default_branch
+        chosen = {name: each for name, each in documents.items() if triggers.starts(each, event, default)}
+        return self.settle([self._start(name, document, event) for name, document in chosen.items()])
+
+    def _start(self, workflow: str, document: dict[str, Any], event: Event) -> Run:
+        number = len(self.runs) + 1
+        run_folder = self.folder / f"run-{number}"
+        run_folder.mkdir(parents=True)
+        common = {"repository": self.repository.payload(), "sender": {"login": event.actor}}
+        reference = {"ref": event.ref} if event.name != "pull_request" else {}
+        event = Event(**{**vars(event), "payload": {**common, **reference, **event.payload}})
+        gate = Gate(self.environments, event.actor, event.ref.removeprefix("refs/heads/"))
+        run = Run(1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document)
+        self.runs[run.id] = run
+        thread = self._runner.start(run)
+        if thread:
+            self._threads[run.id] = thread
+        return run
+
+
+def _dispatched_inputs(declared: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Inputs as GitHub checks them, as text: act turns a JSON true into false."""
+    if unknown := set(given) - set(declared):
+        raise HarnessError(f"422: unexpected inputs provided: {sorted(unknown)}")
+    values: dict[str, str] = {}
+    for name, each in declared.items():
+        value = given.get(name, each.get("default", False if each.get("type") == "boolean" else ""))
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if each.get("required") and not text:
+            raise HarnessError(f"422: required input {name!r} not provided")
+        options = ["true", "false"] if each.get("type") == "boolean" else each.get("options", [text])
+        if text not in [str(option) for option in options]:
+            raise HarnessError(f"422: {text!r} is not among the options of {name!r}")
+        values[name] = text
+    return values
