@@ -81,7 +81,7 @@ def test_a_job_of_the_sdk_has_its_exact_name_channels_and_parameters(world, trai
     definitions = [MetricDefinition(name="score", regex="score=([0-9.]+)")]
     trainer = trainer_of("sdk-1", C=0.5, solver="liblinear").with_metric_definitions(definitions)
 
-    trainer.train(input_data_config=[InputData(channel_name="rows", data_source=rows)], wait=True, logs=False)
+    trainer.train(input_data_config=[InputData(channel_name="rows", data_source=rows)], wait=False, logs=False)
     job = world.finished("sdk-1")
 
     assert job["TrainingJobStatus"] == "Completed"
