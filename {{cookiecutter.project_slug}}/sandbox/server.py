@@ -20,6 +20,7 @@ from sandbox.sandbox import Sandbox
 
 ADDRESS = "server.json"
 _WATCH_SECONDS = 0.3
+_STOP_SECONDS = 0.05
 _ENDING_SECONDS = 15.0
 _SHARE_OF_TIME_FOR_SAVING = 0.05
 
@@ -79,7 +80,11 @@ def _serve(options: Options) -> None:
         signal.signal(number, lambda *_: stopped.set())
     sandbox, front, server = _made(options)
     keeper = _Keeper(sandbox, front)
-    for work in (server.serve_forever, lambda: _watch(options.parent, stopped), lambda: keeper.work(stopped)):
+    for work in (
+        lambda: server.serve_forever(_STOP_SECONDS),
+        lambda: _watch(options.parent, stopped),
+        lambda: keeper.work(stopped),
+    ):
         Thread(target=work, daemon=True).start()
     _tell(options, sandbox.url)
     stopped.wait()
