@@ -100,8 +100,9 @@ def shift(
     if end.status == "Failed" or (found is None and end.config != config):
         raise Failure(f"{endpoint}: version {package.version} does not start: {end.failure or end.status}")
     if end.config != config:
-        minutes = (time.monotonic() - started) / 60
-        explain_rollback(session, environment, package, end, watch.cause(end.failure), f" after {minutes:.1f} min")
+        seconds = time.monotonic() - started
+        took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
+        explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
 
 
 def kind(environment: Environment) -> str:

@@ -1,5 +1,6 @@
 """What several commands share: their options, and the project that they work on."""
 
+import getpass
 import os
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,12 @@ def opened(environment: str) -> "tuple[Settings, Environment]":
 
 def who() -> str:
     """Who runs this command: the person that GitHub names, or the user of this machine."""
-    return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
+    if actor := os.environ.get("GITHUB_ACTOR"):
+        return actor
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def run_url() -> str:

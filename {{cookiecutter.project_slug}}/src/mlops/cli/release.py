@@ -92,10 +92,10 @@ def rollback(
     json: JsonFlag = False,
 ) -> None:
     """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
-    from mlops import deployment
+    from mlops import rollback as way_back
 
     project, environment = opened(env)
-    result = deployment.rollback(project, environment, display.progress, to)
+    result = way_back.rollback(project, environment, display.progress, to)
     display.show(result, f"rolled back: {result.endpoint} serves version {result.version}", json)
 
 
