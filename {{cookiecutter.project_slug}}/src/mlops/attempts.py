@@ -19,7 +19,8 @@ NAME_LIMIT = 63
 
 ATTEMPTS_LIMIT = 999
 
-LAST_LINES = 12
+LINES_READ, LAST_LINES = 100, 12
+"""Of a failed job's log: how many lines are asked for, and how many of those that are the script's are shown."""
 
 SHORTEST_POLL, LONGEST_POLL = 0.1, 15.0
 """Seconds between two looks at a job: a twentieth of its age, within these."""
@@ -107,7 +108,9 @@ def stop(session: boto3.Session, kind: Kind, name: str) -> None:
 def failure(session: boto3.Session, stage: str, job: Job) -> Failure:
     """Why a job did not complete: SageMaker's reason, then the last lines of its log."""
     given = str(job.description.get("FailureReason") or job.description.get("ExitMessage") or "no reason was given")
-    reason = " ".join(given.split())
+    # Of a traceback the last line says what happened; the log has the script's own.
+    before, _, traceback = given.partition("Traceback (most recent call last):")
+    reason = " ".join(f"{before} {traceback.strip().splitlines()[-1] if traceback.strip() else ''}".split())
     lines = "".join(f"\n  | {line}" for line in log(session, job))
     return Failure(f"{stage}: job {job.name} is {job.status}: {reason}{lines}")
 
@@ -122,9 +125,15 @@ def log(session: boto3.Session, job: Job) -> list[str]:
             event
             for stream in streams[:1]
             for event in logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], limit=LAST_LINES, startFromHead=False
+                logGroupName=group, logStreamName=stream["logStreamName"], limit=LINES_READ, startFromHead=False
             )["events"]
         ]
     except (ClientError, BotoCoreError) as error:
         return [f"its log in {group} can not be read: {aws.reason(error)}"]
-    return [str(event["message"]).rstrip() for event in events]
+    return of_the_script([str(event["message"]).rstrip() for event in events])[-LAST_LINES:]
+
+
+def of_the_script(lines: list[str]) -> list[str]:
+    """A log without what the SageMaker SDK's driver says around the script: its shell's trace and its own traceback."""
+    ends = next((at for at, line in enumerate(lines) if line.startswith("Command failed with exit code")), len(lines))
+    return [line for line in lines[:ends] if not line.startswith("+")] or lines

@@ -3,15 +3,18 @@
 Importing the SDK takes four seconds: only `create` does, and `import_ahead` in the background.
 """
 
+import contextlib
 import logging
 import os
 import threading
+import warnings
 from typing import Any
 
 import boto3
 
 from mlops import aws, container
 from mlops.container import JobRequest
+from mlops.errors import Failure
 from mlops.settings import Settings
 
 SDK_CONFIGURATION = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
@@ -20,18 +23,28 @@ SDK_CONFIGURATION = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Module
 
 def import_ahead() -> None:
     """Import the SDK while something else is waited for."""
-    threading.Thread(target=sdk, daemon=True).start()
+
+    def work() -> None:
+        with contextlib.suppress(Failure):  # that it is missing is said where it is needed
+            sdk()
+
+    threading.Thread(target=work, daemon=True).start()
 
 
 def sdk() -> Any:
-    """The SDK's module with ModelTrainer."""
+    """The SDK's module with ModelTrainer.
+
+    Raises:
+        Failure: it is not installed.
+    """
     # It looks the role up in IAM, for which the roles of the workflows have no right; SageMaker checks it anyway.
     os.environ.setdefault("SAGEMAKER_VALIDATE_ROLE", "false")
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from sagemaker.train import model_trainer
+        try:
+            from sagemaker.train import model_trainer
+        except ImportError as error:
+            raise Failure(f"training on SageMaker needs its SDK ({error}): uv sync --group jobs") from error
     for name in ("sagemaker", "sagemaker.config"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return model_trainer
@@ -46,10 +59,15 @@ def create(settings: Settings, session: boto3.Session, request: JobRequest) -> N
     Raises:
         botocore.exceptions.ClientError: SageMaker refuses it; ResourceInUse when a job has the name.
     """
+    aws.client(session, "sagemaker").create_training_job(**parameters(settings, session, request))
+
+
+def parameters(settings: Settings, session: boto3.Session, request: JobRequest) -> dict[str, Any]:
+    """The job as SageMaker's CreateTrainingJob takes it; its code is in S3 by then."""
     trainer = composed(settings, session, request)
-    parameters = trainer._create_training_job_args(boto3=True)
-    parameters["TrainingJobName"] = request.name
-    aws.client(session, "sagemaker").create_training_job(**without_nothing(parameters))
+    given = trainer._create_training_job_args(boto3=True)
+    # boto3 does not take what was not given as None.
+    return {name: value for name, value in given.items() if value is not None} | {"TrainingJobName": request.name}
 
 
 def composed(settings: Settings, session: boto3.Session, request: JobRequest) -> Any:
@@ -119,8 +137,3 @@ def networking(settings: Settings, configs: Any) -> Any:
         security_group_ids=list(settings.network.security_groups),
         enable_network_isolation=settings.network.isolation,
     )
-
-
-def without_nothing(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without those that were not given, which boto3 does not take as None."""
-    return {name: value for name, value in parameters.items() if value is not None}
