@@ -1,0 +1,187 @@
+"""What the workflows promise: which event starts what, which jobs and commands run then. `broken` names what fails."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from static.documents import SELF, Document, Repository, started
+from static.expressions import CANCELLED_AFTER, jobs_that_run, steps_that_run
+from static.rules import COMMAND
+
+HERE, FORK = "team/project", "somebody/project"
+READY = {"check": {"ready": "true"}}
+WAITING = {**READY, "copy": {"pending": "true", "version": "3"}}
+SERVED = {**READY, "copy": {"pending": "false", "version": "3"}}
+
+STARTS = [
+    ("push", "feature/deeper-trees", {"feature"}),
+    ("push", "feature/team/deeper-trees", {"feature"}),
+    ("push", "fix/rounding", {"feature"}),
+    ("push", "dev", {"dev"}),
+    ("push", "main", {"main"}),
+    ("push", "docs/readme", set()),
+    ("push", "dependabot/uv/dev/boto3", set()),
+    ("pull_request", "dev", {"feature"}),
+    ("pull_request", "main", {"feature"}),
+    ("pull_request", "feature/deeper-trees", set()),
+    ("workflow_dispatch", "main", {"approved", "rollback"}),
+]
+"""An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
+
+COMMANDS = {
+    "_check.check": ["roles"],
+    "_train.train": ["roles", "run", "register", "report"],
+    "_deploy.deploy": ["roles", "promote", "deploy", "verify", "report"],
+    "feature.report": ["roles", "report"],
+    "feature.way": [],
+    "main.copy": ["roles", "promote", "report"],
+    "main.approve": ["roles", "approve"],
+    "main.reject": ["roles", "reject"],
+    "rollback.rollback": ["roles", "rollback", "verify", "report"],
+}
+"""The commands of each job, in order."""
+
+CHECKS = ["uv run --no-sync ruff check", "uv run --no-sync mypy", "uv run --no-sync pytest"]
+"""How a commit is checked."""
+
+HEAD = "${{ github.event.pull_request.head.sha }}"
+"""What was pushed and trained; GitHub's own choice is a merge of it, which nobody has trained."""
+
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "feature.check": ("_check", {}),
+    "feature.train": ("_train", {}),
+    "dev.check": ("_check", {}),
+    "dev.train": ("_train", {}),
+    "dev.deploy": ("_deploy", {"environment": "dev", "promote": True}),
+    "main.check": ("_check", {}),
+    "main.deploy": ("_deploy", {"environment": "prod"}),
+    "approved.deploy": ("_deploy", {"environment": "${{ inputs.environment }}"}),
+}
+"""The reusable workflow that each other job calls, and what it is given."""
+
+
+def pull_request(action: str, head: str, base: str = "dev", source: str = HERE) -> dict[str, Any]:
+    """The context of an event of a pull request."""
+    event = {"action": action, "pull_request": {"head": {"repo": {"full_name": source}}}}
+    return {"event_name": "pull_request", "base_ref": base, "head_ref": head, "repository": HERE, "event": event}
+
+
+PUSH = {"event_name": "push", "base_ref": "", "head_ref": "", "repository": HERE, "event": {}}
+NEW = {"check": {"ready": "false"}}
+
+FORMS = {
+    "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "by hand")},
+    "rollback": {"environment": (["prod", "dev"], "prod"), "version": (None, "")},
+}
+"""What a person is asked: the choices, which are the environments that serve, and what is taken without an answer."""
+
+JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[str]]] = [
+    ("feature", "a push", PUSH, {}, READY, ["check", "train"]),
+    ("feature", "a push of a new repository", PUSH, {}, NEW, ["check"]),
+    ("feature", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
+    ("feature", "a pull request", pull_request("opened", "feature/a"), {}, READY, ["check", "report"]),
+    ("feature", "a fix", pull_request("reopened", "fix/a"), {}, READY, ["check", "report"]),
+    ("feature", "one in a new repository", pull_request("opened", "feature/a"), {}, NEW, ["check"]),
+    ("feature", "one that fails", pull_request("opened", "fix/a"), {"check": "failure"}, READY, ["check"]),
+    ("feature", "one that is pushed to", pull_request("synchronize", "feature/a"), {}, READY, ["check"]),
+    ("feature", "a fork's", pull_request("opened", "feature/a", source=FORK), {}, READY, ["check"]),
+    ("feature", "Dependabot's", pull_request("opened", "dependabot/uv/dev/a"), {}, READY, ["check"]),
+    ("feature", "dev to main", pull_request("opened", "dev", "main"), {}, READY, ["check", "way"]),
+    ("feature", "a feature to main", pull_request("opened", "feature/a", "main"), {}, READY, ["check", "way"]),
+    ("dev", "a push", PUSH, {}, READY, ["check", "train", "deploy"]),
+    ("dev", "a push of a new repository", PUSH, {}, NEW, ["check"]),
+    ("dev", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
+    ("dev", "a model that the gate refuses", PUSH, {"train": "failure"}, READY, ["check", "train"]),
+    ("main", "approved", PUSH, {}, WAITING, ["check", "copy", "approve", "deploy"]),
+    ("main", "nothing waits", PUSH, {}, SERVED, ["check", "copy", "deploy"]),
+    ("main", "rejected", PUSH, {"approve": "failure"}, WAITING, ["check", "copy", "approve", "reject"]),
+    ("main", "cancelled", PUSH, {"approve": "cancelled"}, WAITING, ["check", "copy", "approve"]),
+    ("main", "cancelled once approved", PUSH, {CANCELLED_AFTER: "approve"}, WAITING, ["check", "copy", "approve"]),
+    ("main", "cancelled once rejected", PUSH, {"approve": "failure", CANCELLED_AFTER: "approve"}, WAITING,
+     ["check", "copy", "approve"]),
+    ("main", "cancelled while it copies", PUSH, {"copy": "cancelled"}, SERVED, ["check", "copy"]),
+    ("main", "did not pass dev", PUSH, {"copy": "failure"}, SERVED, ["check", "copy"]),
+    ("main", "did not pass dev, and said nothing", PUSH, {"copy": "failure"}, READY, ["check", "copy"]),
+    ("main", "a copy that says nothing", PUSH, {}, READY, ["check", "copy"]),
+    ("main", "a push of a new repository", PUSH, {}, NEW, ["check"]),
+    ("main", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
+]
+"""A workflow, what happens, its context, how jobs end, their outputs, and the jobs that run then."""
+
+STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
+    ("_deploy.deploy", "promotes", {"inputs": {"promote": True}}, {}, [0, 1, 2, 3, 4]),
+    ("_deploy.deploy", "does not", {"inputs": {"promote": False}}, {}, [0, 1, 3, 4]),
+    ("_deploy.deploy", "fails", {"inputs": {"promote": True}}, {3: "failure"}, [0, 1, 2, 3, 4]),
+    ("_deploy.deploy", "has no role", {"inputs": {"promote": True}}, {1: "failure"}, [0, 1]),
+    ("_deploy.deploy", "is cancelled", {"inputs": {"promote": True}}, {3: "cancelled"}, [0, 1, 2, 3]),
+    ("_train.train", "fails", {}, {2: "failure"}, [0, 1, 2, 3]),
+    ("_train.train", "has no role", {}, {1: "failure"}, [0, 1]),
+    ("_train.train", "is cancelled", {}, {2: "cancelled"}, [0, 1, 2]),
+    ("rollback.rollback", "fails", {}, {2: "failure"}, [0, 1, 2, 4]),
+    ("rollback.rollback", "has no role", {}, {1: "failure"}, [0, 1]),
+    ("rollback.rollback", "is cancelled", {}, {2: "cancelled"}, [0, 1, 2]),
+    ("feature.way", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
+    ("feature.way", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
+    ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
+    ("setup", "duty", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2, 3]),
+    ("setup", "no duty", {"inputs": {"duty": ""}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2]),
+    ("setup", "no AWS", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "false"}}}, {}, [0, 1, 2]),
+]
+"""A job or an action, what happens to it, its context, how steps end, and the steps that run then."""
+
+
+def broken(repo: Repository) -> Iterator[str]:
+    """Every promise that does not hold."""
+    for event, branch, expected in STARTS:
+        if (starting := started(repo, event, branch)) != expected:
+            yield f"{event} {branch} starts {sorted(starting)}"
+    jobs = {f"{path.rpartition('/')[2].removesuffix('.yml')}.{name}": job
+            for path, document in repo.workflows.items() for name, job in document["jobs"].items()}  # fmt: skip
+    working = {name: list(commands(repo, job["steps"])) for name, job in jobs.items() if "uses" not in job}
+    if working != COMMANDS:
+        yield f"jobs run {[(name, each) for name, each in working.items() if each != COMMANDS.get(name)]}"
+    calling = {name: (job["uses"], job.get("with", {})) for name, job in jobs.items() if "uses" in job}
+    if calling != {name: (f"{SELF}.github/workflows/{each}.yml", given) for name, (each, given) in CALLS.items()}:
+        yield f"jobs call {calling}"
+    for workflow, what, github, results, outputs, expected_jobs in JOBS:
+        document = repo.documents[f".github/workflows/{workflow}.yml"]
+        if (ran := jobs_that_run(document, {"github": github}, results, outputs)) != expected_jobs:
+            yield f"{workflow}: {what}: runs {ran}"
+    for name, what, context, ends, expected_steps in STEPS:
+        holder = jobs[name] if "." in name else repo.actions[f".github/actions/{name}/action.yml"]["runs"]
+        steps = holder["steps"]
+        if (passed := steps_that_run(steps, context, ends)) != expected_steps:
+            yield f"{name}: {what}: steps {passed} run"
+
+
+    asked = {path.rpartition("/")[2].removesuffix(".yml"): document["on"]["workflow_dispatch"]["inputs"]
+             for path, document in repo.workflows.items() if "workflow_dispatch" in document["on"]}  # fmt: skip
+    for form, inputs in asked.items():
+        found = {name: (each.get("options"), each.get("default")) for name, each in inputs.items()}
+        if found != FORMS[form]:
+            yield f"{form} asks for {found}"
+    if (scripts := [step["run"] for step in jobs["_check.check"]["steps"] if "run" in step]) != CHECKS:
+        yield f"a commit is checked by {scripts}"
+    if (reported := jobs["feature.report"]["steps"][0].get("with", {}).get("ref")) != HEAD:
+        yield f"a pull request is reported on by {reported}, not by what was pushed"
+
+
+def undocumented(repo: Repository, page: str) -> Iterator[str]:
+    """Every input and output of the building blocks that the page does not tell, and the other way round."""
+    told = set(re.findall(r"^\| `([\w-]+)` \| (input|output) \| `([\w-]+)` \|", page, re.MULTILINE))
+    there = set()
+    for path, document in repo.documents.items():
+        called = document if path in repo.actions else (document["on"].get("workflow_call") or {})
+        name = path.split("/")[-2] if path in repo.actions else path.rpartition("/")[2].removesuffix(".yml")
+        there |= {(name, kind, each) for kind in ("input", "output") for each in called.get(f"{kind}s") or {}}
+    yield from (f"{' '.join(each)} is not told" for each in sorted(there - told))
+    yield from (f"{' '.join(each)} is told and not there" for each in sorted(told - there))
+
+
+def commands(repo: Repository, steps: list[Document]) -> Iterator[str]:
+    """The commands that steps run, those of the actions that they use with them."""
+    for step in steps:
+        yield from (match["name"] for match in COMMAND.finditer(step.get("run", "")))
+        uses = str(step.get("uses", ""))
+        if uses.startswith(SELF) and (action := repo.called(uses)):
+            yield from commands(repo, action["runs"]["steps"])

@@ -1,0 +1,305 @@
+"""Rules on workflows and actions that no public tool checks: `problems` names what breaks one, and where."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from static.documents import SELF, Document, Repository, every
+
+PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
+FIRST = "feature"
+"""The environment that trains, which has the duty for it and no other."""
+
+CREDENTIALS = "aws-actions/configure-aws-credentials"
+READY = "needs.check.outputs.ready == 'true'"
+LONGEST_MINUTES = 240
+"""The longest session that the roles allow: a job whose credentials end before it does can only fail."""
+
+CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback"}
+ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
+GROUPS = {"mlops run": {"pipeline", "jobs"}, "ruff": {"quality"}, "mypy": {"quality"},
+          "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
+"""The dependency groups that a command needs, beside the machinery's own dependencies."""
+
+READING_REVIEWS = {"approve", "reject"}
+COMMAND = re.compile(r"\bmlops (?P<name>[a-z]+)(?P<options>[^\n|;&]*)")
+TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
+
+
+@dataclass
+class Needs:
+    """What a job does that needs a right: found by following its steps into the actions that they use."""
+
+    checkout: bool = False
+    duty: str = ""
+    environment: str = ""
+    comments: bool = False
+    commands: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    scripts: str = ""
+
+    @property
+    def permissions(self) -> dict[str, str]:
+        """The least that its token has to allow."""
+        wanted = {}
+        if READING_REVIEWS & self.commands:
+            wanted["actions"] = "read"
+        if self.checkout:
+            wanted["contents"] = "read"
+        if self.duty:
+            wanted["id-token"] = "write"
+        if self.comments:
+            wanted["pull-requests"] = "write"
+        return wanted
+
+
+def needs_of(repo: Repository, steps: list[Document], given: Document | None = None) -> Needs:
+    """What steps need, with the inputs that their action was given."""
+    found = Needs()
+    for step in steps:
+        uses, inputs = str(step.get("uses", "")), step.get("with") or {}
+        if uses.startswith("actions/checkout@"):
+            found.checkout = True
+        elif uses.startswith(f"{CREDENTIALS}@") and given is None:
+            found.duty = str(inputs.get("role-to-assume", "")) or "?"
+        elif uses.startswith(SELF) and (action := repo.called(uses)):
+            inner = needs_of(repo, action["runs"]["steps"], inputs)
+            found.commands |= inner.commands
+            found.scripts += inner.scripts
+            if uses.endswith("/setup"):
+                found.duty, found.environment = str(inputs.get("duty", "")), str(inputs.get("environment", FIRST))
+                found.groups = set(str(inputs.get("dependencies", "")).split())
+            found.comments |= bool(inputs.get("token"))
+        found.commands |= {match["name"] for match in COMMAND.finditer(step.get("run", ""))}
+        found.scripts += f"{step.get('run', '')}\n"
+    return found
+
+
+def permissions_of(repo: Repository, job: Document) -> dict[str, str]:
+    """What a job's token has to allow: for its own steps, or for all jobs of the workflow that it calls."""
+    if "uses" not in job:
+        return needs_of(repo, job.get("steps", [])).permissions
+    called = repo.called(job["uses"]) or {"jobs": {}}
+    return {scope: level for each in called["jobs"].values() for scope, level in permissions_of(repo, each).items()}
+
+
+def problems(repo: Repository) -> list[str]:
+    """All that breaks a rule."""
+    found = [*pins(repo), *references(repo)]
+    for path, document in repo.workflows.items():
+        found += [f"{path}: {problem}" for problem in of_workflow(repo, document)]
+        for name, job in document["jobs"].items():
+            for rule in (rights, locks, places, gates, times, calls, orders):
+                found += [f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job)]
+    for path, action in repo.actions.items():
+        found += [f"{path}: {problem}" for problem in of_action(action)]
+    return found
+
+
+def pins(repo: Repository) -> Iterator[str]:
+    """Every foreign action is pinned to a full SHA with its version beside it, the same one everywhere."""
+    seen: dict[str, tuple[str, str]] = {}
+    for path, text in repo.texts.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if not re.match(r"\s*(- )?uses:", line) or f"uses: {SELF}" in line:
+                continue
+            match = PIN.search(line)
+            if match is None:
+                yield f"{path}:{number}: not pinned as OWNER/NAME@SHA # vX.Y.Z: {line.strip()}"
+            elif seen.setdefault(match["action"], (match["sha"], match["version"])) != (match["sha"], match["version"]):
+                yield f"{path}:{number}: {match['action']} is pinned to two versions"
+
+
+def references(repo: Repository) -> Iterator[str]:
+    """What a workflow uses of its own repository is there."""
+    for path, document in repo.documents.items():
+        for uses in every(document, "uses"):
+            if uses.startswith(("./", SELF)) and repo.called(uses) is None:
+                yield f"{path}: {uses} does not exist, or is not addressed by {SELF}"
+
+
+def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
+    """Rules on a workflow as a whole."""
+    if document.get("permissions") != {}:
+        yield "permissions are not {} at the top"
+    if "concurrency" in document:
+        yield "a lock on the whole run would be held while people think"
+    runs = any("run" in step for job in document["jobs"].values() for step in job.get("steps", []))
+    if runs and (document.get("defaults") or {}).get("run") != {"shell": "bash"}:
+        yield "its scripts do not run in bash, which alone ends at the first failure in a pipe"
+    for event, settings in document["on"].items():
+        for name, declared in ((settings or {}).get("inputs") or {}).items() if isinstance(settings, dict) else ():
+            if event == "workflow_call" and bool(declared.get("required")) == ("default" in declared):
+                yield f"{event}: input {name} is required and has a default, or neither"
+            if not declared.get("description"):
+                yield f"{event}: input {name} has no description"
+            wanted = TYPES.get(declared.get("type", ""))
+            if wanted is None:
+                yield f"{event}: input {name} has no type"
+            elif "default" in declared and not isinstance(declared["default"], wanted):
+                yield f"{event}: input {name} has a default that is no {declared['type']}"
+
+
+def of_action(action: Document) -> Iterator[str]:
+    """Rules on an action: it describes itself, takes values through env, and lets a cancellation through."""
+    for kind in ("inputs", "outputs"):
+        for name, declared in (action.get(kind) or {}).items():
+            if not declared.get("description"):
+                yield f"{kind}.{name} has no description"
+    for name, declared in (action.get("inputs") or {}).items():
+        if declared.get("required") is not ("default" not in declared):
+            yield f"input {name} is required and has a default, or neither"
+    used = set(re.findall(r"inputs\.([\w-]+)", str(action["runs"])))
+    for name in (action.get("inputs") or {}).keys() - used:
+        yield f"input {name} is not used"
+    yield from scripts(action["runs"]["steps"])
+    for step in action["runs"]["steps"]:
+        if str(step.get("uses", "")).startswith(f"{CREDENTIALS}@") and set(step.get("with") or {}) != ROLE:
+            yield f"a role is taken on without one of {', '.join(sorted(ROLE))}"
+        if "run" in step and step.get("shell") != "bash":
+            yield f"step {step.get('name')} does not run in bash"
+
+
+def scripts(steps: list[Document]) -> Iterator[str]:
+    """Rules on scripts: what they read is handed to them, and a command that waits hears of a cancellation."""
+    for step in steps:
+        script = step.get("run", "")
+        for match in COMMAND.finditer(script):
+            if match["name"] != "roles" and not script.startswith("exec "):
+                yield f"mlops {match['name']} is not run by exec: cancelling the run would not reach it"
+        given = set(step.get("env") or {})
+        read = {name for name in re.findall(r"\$\{?([A-Z][A-Z_]*)", script) if not name.startswith("GITHUB_")}
+        for name in sorted(read - given):
+            yield f"${name} is read and not given by env"
+        for name in sorted(given - read - {"GITHUB_TOKEN"}):
+            yield f"{name} is given by env and not read"
+        needs_token = bool(READING_REVIEWS & {match["name"] for match in COMMAND.finditer(script)})
+        if needs_token and "GITHUB_TOKEN" not in given:
+            yield "the reviews of the run are read without GITHUB_TOKEN"
+
+
+def rights(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """A job's token allows what the job needs, and no more."""
+    wanted = permissions_of(repo, job)
+    if (given := job.get("permissions")) != wanted:
+        yield f"permissions are {given}, {wanted} are needed"
+
+
+def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """What changes an environment waits its turn, and is never cut short; people hold no lock."""
+    needs = needs_of(repo, job.get("steps", []))
+    changing = CHANGING & needs.commands
+    given = job.get("concurrency") or {}
+    group = str(given.get("group", ""))
+    if given.get("cancel-in-progress") is True and "github.ref" not in group:
+        yield "it cancels what another branch runs"
+    if "uses" in job or not changing:
+        return
+    if given.get("cancel-in-progress") is not False:
+        yield "it changes an environment, and may be cancelled by the next run"
+    if "approve" in changing:
+        if "github.run_id" not in group or "queue" in given:
+            yield "it waits for a person under a lock that other runs share"
+        return
+    if given.get("queue") != "max":
+        yield "of the runs that wait for it all but the newest are dropped"
+    where = "github.ref" if needs.duty == "train" else needs.environment
+    if where not in group:
+        yield f"its lock {group!r} does not name {where}"
+    if ("rollback" in changing) != group.startswith("rollback-"):
+        yield "a rollback waits for the rollout that it has to stop, or a rollout shares the rollback's lock"
+
+
+def places(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """A job's environment is the one whose role it takes on, and makes a deployment record when it deploys."""
+    needs = needs_of(repo, job.get("steps", []))
+    given = job.get("environment")
+    if not needs.duty:
+        if given:
+            yield "it has an environment and takes on no role"
+        return
+    if not isinstance(given, dict) or not given.get("name"):
+        yield "it takes on a role and has no environment, which is what the role trusts"
+        return
+    wanted = f"{needs.environment}-approval" if needs.duty == "approve" else needs.environment
+    if given["name"] != wanted:
+        yield f"its environment is {given['name']}, the role of {wanted} is taken on"
+    if ("approve" in needs.commands) != (needs.duty == "approve"):
+        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
+    if (needs.environment == FIRST) != (needs.duty == "train"):
+        yield f"the duty {needs.duty} is none of {needs.environment}"
+    for uses, inputs in own_actions(job):
+        if inputs.get("environment", FIRST) != needs.environment:
+            yield f"{uses} works on {inputs.get('environment', FIRST)}, the role is of {needs.environment}"
+    recorded = bool({"deploy", "rollback", "approve"} & needs.commands)
+    if (given.get("deployment", True) is True) != recorded:
+        yield "a deployment record is made without a deployment" if not recorded else "it deploys without a record"
+
+
+def own_actions(job: Document) -> Iterator[tuple[str, Document]]:
+    """The actions of this repository that a job uses, with what they are given."""
+    for step in job.get("steps", []):
+        if str(step.get("uses", "")).startswith(SELF):
+            yield step["uses"], step.get("with") or {}
+
+
+def gates(repo: Repository, document: Document, name: str, job: Document) -> Iterator[str]:
+    """What a push starts takes on a role only when there is an AWS, and after the tests."""
+    if not {"push", "pull_request"} & set(document["on"]) or "id-token" not in (job.get("permissions") or {}):
+        return
+    chain = before(document, name)
+    if "check" not in chain:
+        yield "it does not wait for the tests"
+    if not any(READY in str(document["jobs"][each].get("if", "")) for each in {name, *chain}):
+        yield "it does not ask whether there is an AWS"
+
+
+def before(document: Document, name: str) -> set[str]:
+    """The jobs that a job waits for, and those that they wait for."""
+    given = document["jobs"][name].get("needs", [])
+    direct = {given} if isinstance(given, str) else set(given)
+    return direct.union(*(before(document, each) for each in direct if each in document["jobs"]))
+
+
+def times(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """A job that hangs ends, and one with a role ends before its credentials do."""
+    if "uses" not in job and not 0 < job.get("timeout-minutes", 0) <= LONGEST_MINUTES:
+        yield f"timeout-minutes is {job.get('timeout-minutes')}, 1 to {LONGEST_MINUTES} are allowed"
+
+
+def calls(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """The inputs of a called workflow have its types; act and GitHub read "false" as true."""
+    called = repo.called(str(job.get("uses", "")))
+    if called is None:
+        return
+    if any("uses" in each for each in called["jobs"].values()):
+        yield f"{job['uses']} calls another workflow: one level is enough"
+    inputs = (called["on"].get("workflow_call") or {}).get("inputs") or {}
+    for given, value in (job.get("with") or {}).items():
+        kind = inputs.get(given, {}).get("type", "string")
+        expression = isinstance(value, str) and "${{" in value
+        if expression and kind != "string" and not re.search(r"fromJSON|==|!=|!", value):
+            yield f"{given} is an expression that may be a string, a {kind} is wanted"
+        elif not expression and not isinstance(value, TYPES[kind]):
+            yield f"{given} is {value!r}, a {kind} is wanted"
+
+
+def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """Steps stand in the order in which they need each other: check out, set up, work."""
+    steps = job.get("steps", [])
+    yield from scripts(steps)
+    needs = needs_of(repo, steps)
+    words = f" {' '.join(needs.scripts.split())} "
+    wanted = {group for command, groups in GROUPS.items() if f" {command} " in words for group in groups}
+    if wanted != needs.groups and "uses" not in job:
+        yield f"the dependencies {sorted(needs.groups)} are installed, {sorted(wanted)} are needed"
+    uses = [str(each.get("uses", "")) for each in steps]
+    setup = next((index for index, each in enumerate(uses) if each.endswith("/setup")), None)
+    for index, step in enumerate(steps):
+        works = "uv run" in step.get("run", "") or uses[index].startswith(f"{SELF}.github/actions/")
+        if works and index != setup and (setup is None or index < setup):
+            yield f"step {index + 1} comes before the setup that it needs"
+    if setup is not None and not any(
+        str(each.get("uses", "")).startswith("actions/checkout@") for each in steps[:setup]
+    ):
+        yield "it is set up before it is checked out"

@@ -1,0 +1,66 @@
+"""The workflows and actions hold against the public linters and our own rules."""
+
+import inspect
+import re
+
+import pytest
+from typer.main import get_command
+
+from mlops import access, cli
+from static import documents, linters, promises, rules
+
+OUTPUTS = re.compile(r"steps\.roles\.outputs\.([\w-]+)")
+
+
+@pytest.fixture(scope="module")
+def repo(folder):
+    """The workflows and actions, read."""
+    return documents.repository(folder)
+
+
+@pytest.mark.parametrize(
+    "lint", [linters.actionlint, linters.zizmor, linters.dependabot], ids=lambda lint: lint.__name__
+)
+def test_a_linter_finds_nothing(folder, lint):
+    assert lint(folder) == ""
+
+
+def test_the_steps_of_actions_hold_as_a_workflow(folder, repo):
+    assert linters.composites(folder, repo) == ""
+
+
+def test_our_own_rules_hold(repo):
+    assert rules.problems(repo) == []
+
+
+def test_an_event_starts_the_jobs_and_commands_that_it_promises(repo):
+    assert list(promises.broken(repo)) == []
+
+
+def test_the_page_tells_every_input_and_output(repo, page):
+    assert list(promises.undocumented(repo, page)) == []
+
+
+def test_every_command_that_a_step_runs_exists_with_its_options(repo):
+    commands = get_command(cli.app).commands
+    for path, document in repo.documents.items():
+        for script in documents.every(document, "run"):
+            for match in rules.COMMAND.finditer(script):
+                assert match["name"] in commands, f"{path}: {match[0]}"
+                allowed = {option for each in commands[match["name"]].params for option in each.opts}
+                assert set(re.findall(r"--[a-z-]+", match["options"])) <= allowed, f"{path}: {match[0]}"
+
+
+def test_the_setup_action_reads_only_what_the_command_writes(repo):
+    written = set(re.findall(r'"([\w-]+)":', inspect.getsource(access.Access.outputs)))
+
+    assert set(OUTPUTS.findall(repo.texts[".github/actions/setup/action.yml"])) <= written
+
+
+def test_dependabot_updates_actions_and_python_on_dev(folder):
+    updates = documents.load((folder / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+
+    assert {each["package-ecosystem"] for each in updates} == {"github-actions", "uv"}
+    assert {each["target-branch"] for each in updates} == {"dev"}
+    actions = next(each for each in updates if each["package-ecosystem"] == "github-actions")
+    assert "/.github/actions/*" in actions["directories"]
