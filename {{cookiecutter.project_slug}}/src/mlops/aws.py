@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any, Literal
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,7 +17,10 @@ from mlops.settings import Environment, Settings
 
 Duty = Literal["train", "deploy", "approve"]
 
-RETRIES = Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=10, read_timeout=70)
+ATTEMPTS = int(os.environ.get("AWS_MAX_ATTEMPTS", "8"))
+"""How often a call is tried; under AWS's own name for it."""
+
+RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=70)
 """botocore's adaptive mode slows down when AWS throttles, and tries 5xx answers again."""
 
 
@@ -41,12 +46,23 @@ def session(settings: Settings, environment: Environment, duty: Duty) -> boto3.S
 def base(settings: Settings, environment: Environment) -> boto3.Session:
     """A session with the credentials that are there before any role is assumed."""
     if settings.aws == "sandbox" and "AWS_SESSION_TOKEN" not in os.environ:
-        return boto3.Session(
-            aws_access_key_id=f"sandbox-{environment.account}",
-            aws_secret_access_key="sandbox",
-            region_name=settings.region,
+        return opened(
+            settings.region, aws_access_key_id=f"sandbox-{environment.account}", aws_secret_access_key="sandbox"
         )
-    return boto3.Session(region_name=settings.region)
+    return opened(settings.region)
+
+
+def opened(region: str, **credentials: str) -> boto3.Session:
+    """A session that reads botocore's models once for the process: a second session's clients cost a fifth."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", loader())
+    return boto3.Session(region_name=region, botocore_session=core, **credentials)
+
+
+@cache
+def loader() -> Any:
+    """What reads botocore's models, and keeps them."""
+    return botocore.loaders.create_loader()
 
 
 def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
@@ -56,11 +72,11 @@ def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
     except (ClientError, BotoCoreError) as error:
         raise Failure(f"AssumeRole {role}: {reason(error)}") from error
     credentials = answer["Credentials"]
-    return boto3.Session(
+    return opened(
+        region,
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
-        region_name=region,
     )
 
 

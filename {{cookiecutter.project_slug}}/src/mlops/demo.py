@@ -103,7 +103,9 @@ def story(project: Settings, narrator: Narrator) -> None:
         commit(project.root, "Regularise much more")
         narrator.mlops("run", "--env", first)
         narrator.mlops("register", "--env", first, expect=1)
-    with narrator.chapter("second", "A second model takes the whole way; it is rolled out under traffic, behind alarms"):
+    with narrator.chapter(
+        "second", "A second model takes the whole way, and is rolled out under traffic, behind alarms"
+    ):
         whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
         with traffic(project, last):
             approve_and_deploy(narrator, last, "simpler, and passes the same gate")

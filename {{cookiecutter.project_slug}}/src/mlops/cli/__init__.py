@@ -63,7 +63,8 @@ def explain(error: Exception) -> int:
         display.error(str(error))
         return error.exit_code
     if isinstance(error, UsageError):
-        display.error(str(error.format_message()).replace("\n", " ") + " (mlops --help lists what there is)")
+        message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+        display.error(f"{message} (mlops --help lists what there is)")
         return 2
     from botocore.exceptions import BotoCoreError, ClientError
 
