@@ -17,7 +17,7 @@ LIMIT = 1024
 BETWEEN = " | "
 """Between a decision and the ones before it; a reason can not hold it."""
 
-DECISION = re.compile(r"^(?P<what>approved|rejected) (?P<when>\S+Z) by (?P<who>.+?): (?P<why>.*)$")
+DECISION = re.compile(r"^(?P<what>approved|rejected) (?P<when>[0-9-]{10}T[0-9:.]{8,15}Z) by (?P<who>.+?): (?P<why>.*)$")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Decision:
 
     def __str__(self) -> str:
         """One line that `decisions` reads back."""
-        when = "" if self.when is None else self.when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        when = "" if self.when is None else self.when.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         return f"{self.what} {when} by {self.who}: {self.why}"
 
 
@@ -46,8 +46,7 @@ def decisions(reason: str) -> list[Decision]:
 def decision_of(line: str) -> Decision:
     """One decision from its line."""
     if match := DECISION.match(line):
-        when = datetime.strptime(match["when"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        return Decision(what=match["what"], when=when, who=match["who"], why=match["why"])
+        return Decision(what=match["what"], when=datetime.fromisoformat(match["when"]), who=match["who"], why=match["why"])
     return Decision(what="", when=None, who="", why=line)
 
 

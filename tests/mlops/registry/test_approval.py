@@ -1,0 +1,84 @@
+"""Approval: who, when and why, and which version is meant."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mlops import approval, history
+from mlops.errors import BadInput, NotFound
+
+
+def test_an_approval_says_who_when_and_why(world: Any) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+
+    package = approval.approve(world.settings, world.prod, by="somebody", why="better recall\n | on women")
+
+    assert package.status == "Approved"
+    (decision,) = approval.decisions(package.reason)
+    assert (decision.what, decision.who, decision.why) == ("approved", "somebody", "better recall / on women")
+    assert decision.when is not None
+    assert abs(decision.when - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_approving_twice_is_approving_once(world: Any) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+    first = approval.approve(world.settings, world.prod, by="somebody", why="good")
+
+    assert approval.approve(world.settings, world.prod, by="another", why="too") == first
+
+
+def test_an_older_version_that_waits_is_not_meant(world: Any) -> None:
+    world.promote(world.in_dev("first").fingerprint, world.prod)
+    world.promote(world.in_dev("second").fingerprint, world.prod)
+
+    rejected = approval.reject(world.settings, world.prod, by="somebody", why="too slow")
+
+    assert rejected.version == 2
+    with pytest.raises(NotFound, match="churn-prod version 2 is the newest and Rejected, so none waits"):
+        approval.approve(world.settings, world.prod, by="somebody", why="good")
+
+
+def test_a_rejected_version_is_approved_by_its_number_and_keeps_its_story(world: Any) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+    approval.reject(world.settings, world.prod, by="somebody", why="wrong data")
+
+    package = approval.approve(world.settings, world.prod, by="another", why="the data was right", version=1)
+
+    assert package.status == "Approved"
+    assert [(each.what, each.who) for each in approval.decisions(package.reason)] == [
+        ("approved", "another"),
+        ("rejected", "somebody"),
+    ]
+
+
+@pytest.mark.parametrize(("by", "why"), [("", "good"), ("somebody", "  \n")])
+def test_nobody_approves_without_a_name_and_a_reason(world: Any, by: str, why: str) -> None:
+    with pytest.raises(BadInput, match="is empty; say who decides and why"):
+        approval.approve(world.settings, world.prod, by=by, why=why)
+
+
+def test_a_group_that_the_environment_does_not_have_is_refused(world: Any) -> None:
+    with pytest.raises(BadInput, match="--group is 'challenger'; prod has churn-prod"):
+        approval.approve(world.settings, world.prod, by="somebody", why="good", group="challenger")
+
+
+def test_a_version_that_is_not_there_is_named(world: Any) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+
+    with pytest.raises(NotFound, match="churn-prod has no version 9; it has 1"):
+        approval.approve(world.settings, world.prod, by="somebody", why="good", version=9)
+
+
+def test_history_tells_who_did_what_in_order(world: Any) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+    approval.approve(world.settings, world.prod, by="somebody", why="better recall")
+
+    events = history.history(world.settings)
+
+    assert [(each.what, each.group, each.version, each.who, each.why) for each in events] == [
+        ("registered", "churn-feature", 1, "somebody", ""),
+        ("promoted", "churn-dev", 1, "", "from churn-feature/1"),
+        ("promoted", "churn-prod", 1, "", "from churn-dev/1"),
+        ("approved", "churn-prod", 1, "somebody", "better recall"),
+    ]

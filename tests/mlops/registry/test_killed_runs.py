@@ -1,0 +1,147 @@
+"""A command that is killed before or after any of its writes, and run again, ends as if it had not been."""
+
+import dataclasses
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops import alarms, deployment, groups, storage
+
+COMMAND = Path(__file__).parent / "killed.py"
+KILLED = 9
+READS = ("Get", "Head", "List", "Describe", "Assume", "Invoke")
+
+
+def run(world: Any, command: str, given: dict[str, Any], write: int | None = None, when: str = "") -> int:
+    """The exit code of a command in a process of its own, dying at a write when one is given."""
+    arguments = {"root": str(world.settings.root), "command": command, "write": write, "when": when, **given}
+    source = Path(groups.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), json.dumps(arguments)],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode in (0, KILLED), done.stderr[-3000:]
+    return done.returncode
+
+
+def state_of(world: Any, fingerprint: str) -> dict[str, Any]:
+    """All that a command may leave behind: versions, models, configurations, endpoints, artefacts, the manual alarm."""
+    found: dict[str, Any] = {}
+    for environment in world.settings.environments:
+        sagemaker, name = world.client(environment), environment.name
+        versions = sagemaker.list_model_packages(ModelPackageGroupName=environment.group)["ModelPackageSummaryList"]
+        found[f"{name} versions"] = [
+            (each["ModelPackageVersion"], each["ModelApprovalStatus"], each["ModelPackageDescription"])
+            for each in versions
+        ]
+        found[f"{name} models"] = sorted(each["ModelName"] for each in sagemaker.list_models()["Models"])
+        configs = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+        found[f"{name} configurations"] = sorted(each["EndpointConfigName"] for each in configs)
+        for each in sagemaker.list_endpoints()["Endpoints"]:
+            endpoint = sagemaker.describe_endpoint(EndpointName=each["EndpointName"])
+            found[each["EndpointName"]] = (endpoint["EndpointStatus"], endpoint["EndpointConfigName"])
+        for folder in ("models", "baselines"):
+            uri = f"s3://{environment.bucket}/{folder}/{fingerprint}/"
+            found[f"{name} {folder}"] = storage.listing(world.session(environment), uri)
+        if environment.endpoint:
+            found[f"{name} alarms"] = [str(each) for each in alarms.firing(world.session(environment), environment)]
+    return found
+
+
+def without_fingerprint(state: dict[str, Any], fingerprint: str) -> Any:
+    """A state in which only what differs by nature, a run's own fingerprint, is taken out."""
+    text = json.dumps(state).replace(fingerprint, "FINGERPRINT")
+    return json.loads(text)
+
+
+Prepare = Callable[[Any, str], dict[str, Any]]
+
+
+def prepare_register(world: Any, fingerprint: str) -> dict[str, Any]:
+    model = dataclasses.asdict(world.model("first"))
+    return {"fingerprint": fingerprint, "model": model}
+
+
+def prepare_promote(world: Any, fingerprint: str) -> dict[str, Any]:
+    world.register("first", fingerprint)
+    world.promote(fingerprint, world.dev)
+    return {"fingerprint": fingerprint}
+
+
+def prepare_first_deploy(world: Any, fingerprint: str) -> dict[str, Any]:
+    world.register("first", fingerprint)
+    world.promote(fingerprint, world.dev)
+    return {}
+
+
+def prepare_deploy(world: Any, fingerprint: str) -> dict[str, Any]:
+    world.register("first", fingerprint)
+    world.promote(fingerprint, world.dev)
+    deployment.deploy(world.settings, world.dev, world.progress)
+    world.in_dev("second")
+    # A rollback that was killed left its alarm behind.
+    alarms.set_manual(world.session(world.dev), world.dev, on=True, why="test")
+    return {}
+
+
+def prepare_rollback(world: Any, fingerprint: str) -> dict[str, Any]:
+    world.register("first", fingerprint)
+    world.promote(fingerprint, world.dev)
+    deployment.deploy(world.settings, world.dev, world.progress)
+    world.in_dev("second")
+    deployment.deploy(world.settings, world.dev, world.progress)
+    return {}
+
+
+COMMANDS: dict[str, tuple[str, Prepare, int]] = {
+    "register": ("register", prepare_register, 3),
+    "promote": ("promote", prepare_promote, 3),
+    "first deploy": ("deploy", prepare_first_deploy, 3),
+    "deploy": ("deploy", prepare_deploy, 3),
+    "rollback": ("rollback", prepare_rollback, 2),
+}
+"""By name: the command, what is there before it, and how many writes it has at least."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_killed_run_is_carried_on_by_the_next(world: Any, fresh: Callable[[], Any], name: str) -> None:
+    command, prepare, least = COMMANDS[name]
+    fingerprint = secrets.token_hex(32)
+    given = prepare(world, fingerprint)
+    world.forget_calls()
+    assert run(world, command, given) == 0
+    recorded = [each for each in world.calls() if not each.startswith(READS)]
+    expected = without_names(without_fingerprint(state_of(world, fingerprint), fingerprint))
+    assert len(recorded) >= least
+
+    for number in range(len(recorded)):
+        for when in ("before", "after"):
+            world = fresh()
+            fingerprint = secrets.token_hex(32)
+            given = {**prepare(world, fingerprint), "writes": sorted(set(recorded))}
+
+            assert run(world, command, given, number, when) == KILLED, f"{name}: {recorded[number]} was not reached"
+            assert run(world, command, given) == 0
+
+            left = without_names(without_fingerprint(state_of(world, fingerprint), fingerprint))
+            assert left == expected, f"{name}: killed {when} {recorded[number]}"
+
+
+def without_names(state: Any) -> Any:
+    """A state without the fingerprints of the second models, which are new in every world."""
+    for key, value in state.items():
+        if key.endswith("versions"):
+            state[key] = [[version, status, "FINGERPRINT" in text] for version, status, text in value]
+    return state
