@@ -161,8 +161,12 @@ class Project:
         """Give it raw data, tracked."""
         shutil.rmtree(self.path / "data", ignore_errors=True)
         self.write("data/raw/rows.csv", content)
-        self.write("data/raw.dvc", pointer(self.path / "data" / "raw"))
+        self.write("data/raw.dvc", self.pointer())
         self.write("data/.gitignore", "/raw\n")
+
+    def pointer(self) -> str:
+        """What DVC's pointer of its raw data has to say now."""
+        return pointer(self.path / "data" / "raw")
 
     def mlops(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line in it."""
@@ -213,7 +217,7 @@ def small(small_template: Path, tmp_path: Path) -> Project:
 @pytest.fixture
 def unseen(small: Project, request: pytest.FixtureRequest) -> Project:
     """The small project with a parameter that no other test has: no other test's training job is its own."""
-    small.replace("params.yaml", "name: a b", f"name: {request.node.name}")
+    small.replace("params.yaml", "name: a b", f"name: '{request.node.name}'")
     small.commit("a parameter")
     return small
 

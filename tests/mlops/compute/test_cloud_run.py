@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import signal
 import tarfile
 
@@ -213,6 +214,16 @@ def test_a_job_whose_runner_was_killed_is_adopted_by_the_next_run(cloud, unseen,
 
 
 @pytest.mark.slow
+def test_two_runs_at_once_share_their_jobs(cloud, unseen, trained):
+    before = set(cloud.jobs())
+    runners = [unseen.mlops("run", "--env", "feature", "--json") for _ in range(2)]
+    answers = [runner.communicate(timeout=120) for runner in runners]
+    assert [runner.returncode for runner in runners] == [0, 0], answers
+    assert json.loads(answers[0][0]) == json.loads(answers[1][0])
+    assert len(set(cloud.jobs()) - before) == 2  # train, evaluate
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_cancelled_stops_the_job_that_it_started(cloud, unseen, tmp_path, number):
     gated(unseen, tmp_path)
@@ -224,16 +235,6 @@ def test_a_run_that_is_cancelled_stops_the_job_that_it_started(cloud, unseen, tm
     waiter.config.delay = 0.1
     assert waiter.wait(TrainingJobName=name) is None
     assert cloud.jobs()[name] == "Stopped"
-
-
-@pytest.mark.slow
-def test_the_data_of_a_commit_comes_from_dvc_when_the_work_tree_has_other(cloud, real, progress):
-    commit = real.git("rev-parse", "HEAD")
-    csv = next((real.path / "data/raw").glob("*.csv"))
-    csv.chmod(0o644)
-    csv.write_text("not the data\n")
-    model = jobs.run_pipeline(real.settings, real.feature, progress, commit)
-    assert model.metrics["roc_auc"].low > 0.95
 
 
 @pytest.mark.slow

@@ -111,7 +111,16 @@ def test_changes_that_are_not_committed_do_not_count_and_are_refused_by_name(sma
     assert "notes.txt" not in str(refused.value)
 
 
-def test_the_lineage_names_commit_branch_data_and_parameters(small):
+def test_in_a_workflow_the_branch_is_the_one_that_github_names(small, monkeypatch):
+    small.git("checkout", "--quiet", "--detach")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_REF_NAME", "12/merge")
+    monkeypatch.setenv("GITHUB_HEAD_REF", "feature/idea")
+    assert lineage.of(small.settings).branch == "feature/idea"
+
+
+def test_the_lineage_names_commit_branch_data_and_parameters(small, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     small.git("checkout", "--quiet", "-b", "feature/idea")
     origin = lineage.of(small.settings)
     assert origin.commit == small.git("rev-parse", "HEAD")
