@@ -72,11 +72,11 @@ def parameters(settings: Settings, session: boto3.Session, request: JobRequest) 
 
 def composed(settings: Settings, session: boto3.Session, request: JobRequest) -> Any:
     """The ModelTrainer of a job."""
-    module = sdk()
+    base: Any = sdk().ModelTrainer
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.training import configs
 
-    class Trainer(module.ModelTrainer):  # type: ignore[misc]
+    class Trainer(base):  # type: ignore[misc]
         """A ModelTrainer that puts the code into the environment's bucket without asking IAM who may read it."""
 
         def _resolve_staging_bucket(self) -> tuple[str, str | None]:
