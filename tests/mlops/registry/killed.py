@@ -15,41 +15,47 @@ from mlops.jobs import Metric, TrainedModel
 from mlops.lineage import Lineage
 
 KILLED = 9
+READS = ("Get", "Head", "List", "Describe", "Assume")
 
 
-class Death:
-    """Ends the process at one of its writes."""
+class Writes:
+    """Counts the writes of this process, and ends it at one of them."""
 
-    def __init__(self, writes: list[str], number: int, when: str) -> None:
-        self.writes, self.number, self.when, self.count = writes, number, when, -1
+    def __init__(self, number: int | None, when: str) -> None:
+        self.number, self.when = number, when
+        self.sent: list[str] = []
 
     def before(self, event_name: str, **_: Any) -> None:
         """Called before a request goes out."""
-        if event_name.rpartition(".")[2] in self.writes:
-            self.count += 1
-            if self.when == "before" and self.count == self.number:
-                os._exit(KILLED)
+        operation = event_name.rpartition(".")[2]
+        if not operation.startswith(READS):
+            self.sent.append(operation)
+            self.die("before")
 
     def after(self, event_name: str, **_: Any) -> None:
         """Called when the answer is there."""
-        if event_name.rpartition(".")[2] in self.writes and self.when == "after" and self.count == self.number:
+        if not event_name.rpartition(".")[2].startswith(READS):
+            self.die("after")
+
+    def die(self, when: str) -> None:
+        """End at once, as a runner that is taken away does."""
+        if (len(self.sent) - 1, when) == (self.number, self.when):
             os._exit(KILLED)
 
 
 def main() -> None:
-    """Do what the argument says."""
+    """Do what the argument says, and print the writes that it took."""
     given = json.loads(sys.argv[1])
-    if given["write"] is not None:
-        death = Death(given["writes"], given["write"], given["when"])
-        opened = aws.opened
+    writes = Writes(given["write"], given["when"])
+    opened = aws.opened
 
-        def watched(*arguments: Any, **named: Any) -> Any:
-            session = opened(*arguments, **named)
-            session.events.register("before-send", death.before)
-            session.events.register("after-call", death.after)
-            return session
+    def watched(*arguments: Any, **named: Any) -> Any:
+        session = opened(*arguments, **named)
+        session.events.register("before-send", writes.before)
+        session.events.register("after-call", writes.after)
+        return session
 
-        aws.opened = watched
+    aws.opened = watched
     project = settings.load(Path(given["root"]))
     _, dev, prod = project.environments
     match given["command"]:
@@ -60,9 +66,10 @@ def main() -> None:
         case "promote":
             promotion.promote(project, prod, given["fingerprint"])
         case "deploy":
-            deployment.deploy(project, dev, print)
+            deployment.deploy(project, dev, lambda line: None)
         case "rollback":
-            deployment.rollback(project, dev, print)
+            deployment.rollback(project, dev, lambda line: None)
+    print(json.dumps(writes.sent))
 
 
 main()
