@@ -1,0 +1,64 @@
+"""What a job of a workflow is told of its role, and when it is told that there is nothing to do yet."""
+
+import pytest
+
+from mlops import access
+from mlops.errors import BadInput
+
+ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "duty", "role"),
+    [
+        ("feature", "train", ACCOUNT.format("111111111111", "feature-train")),
+        ("dev", "deploy", ACCOUNT.format("111111111111", "dev-deploy")),
+        ("prod", "approve", ACCOUNT.format("222222222222", "prod-approve")),
+        ("prod", "", ""),
+    ],
+)
+def test_a_duty_has_its_role(project, environment, duty, role):
+    found = access.access(project, project.environment(environment), duty, first_push=False)
+
+    assert found.outputs()["role"] == role
+    assert found.outputs()["ready"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("environment", "duty"), [("dev", "train"), ("feature", "approve"), ("prod", "admin")], ids=lambda each: each
+)
+def test_a_duty_that_an_environment_does_not_have_is_refused(project, environment, duty):
+    with pytest.raises(BadInput, match=f"--duty is '{duty}'; {environment} has "):
+        access.access(project, project.environment(environment), duty, first_push=False)
+
+
+def test_the_session_lasts_as_long_as_the_jobs_may_run(project):
+    feature = project.environment("feature")
+    runtimes = sum(stage.max_runtime_seconds for stage in project.stages.values())
+
+    assert runtimes < access.access(project, feature, "train", first_push=False).seconds <= access.LONGEST_SECONDS
+
+
+def test_the_session_is_no_longer_than_the_roles_allow(project):
+    stage = project.stages["train"].model_copy(update={"max_runtime_seconds": 400_000})
+    longer = project.model_copy(update={"stages": {**project.stages, "train": stage}})
+
+    found = access.access(longer, longer.environment("feature"), "train", first_push=False)
+
+    assert found.seconds == access.LONGEST_SECONDS
+
+
+def test_a_project_on_the_sandbox_is_told_what_to_write(project):
+    new = project.model_copy(update={"aws": "sandbox"})
+
+    found = access.access(new, new.environment("feature"), "train", first_push=False)
+
+    assert found.outputs()["ready"] == "false"
+    assert "write `aws: account`" in found.why_not
+
+
+def test_a_new_branch_to_which_no_model_has_come_is_told_where_models_begin(project):
+    found = access.access(project, project.environment("dev"), "deploy", first_push=True)
+
+    assert found.outputs()["ready"] == "false"
+    assert "feature/" in found.why_not

@@ -1,0 +1,139 @@
+"""What a workflow asks GitHub: who has reviewed its run, and the one comment on a pull request."""
+
+import json
+
+import pytest
+
+from mlops import github as client
+from mlops.errors import BadInput, Failure
+
+APPROVALS = ("GET", "/repos/team/churn/actions/runs/77/approvals")
+PULLS = ("GET", "/repos/team/churn/pulls")
+COMMENTS = ("GET", "/repos/team/churn/issues/5/comments")
+MARKER = "<!-- a marker -->"
+
+
+def review(who, state, comment="", environment="prod-approval"):
+    return {"state": state, "comment": comment, "user": {"login": who}, "environments": [{"name": environment}]}
+
+
+def test_an_approval_names_who_and_why(github):
+    github.answers[APPROVALS] = [review("mira", "approved", "better recall\n")]
+
+    assert client.review("prod-approval", "approved") == client.Review("mira", "better recall")
+
+
+def test_an_approval_without_a_comment_points_at_the_run(github):
+    github.answers[APPROVALS] = [review("mira", "approved")]
+
+    assert "https://github.com/team/churn/actions/runs/77" in client.review("prod-approval", "approved").why
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        [review("mira", "rejected")],
+        [review("mira", "approved", environment="feature")],
+        [review("mira", "pending")],
+    ],
+    ids=["an environment without rules", "a rejection", "another environment", "not yet"],
+)
+def test_nobody_has_approved(github, given):
+    github.answers[APPROVALS] = given
+
+    with pytest.raises(Failure, match=r"nobody has approved it in the environment prod-approval; give"):
+        client.review("prod-approval", "approved")
+
+
+def test_a_rejection_names_who_and_why(github):
+    github.answers[APPROVALS] = [review("mira", "rejected", "worse on the young")]
+
+    assert client.review("prod-approval", "rejected") == client.Review("mira", "worse on the young")
+
+
+def test_a_run_that_was_approved_in_the_end_is_not_rejected_for_its_first_attempt(github):
+    github.answers[APPROVALS] = [review("mira", "rejected"), review("mira", "approved")]
+
+    with pytest.raises(Failure, match="approved as well as rejected"):
+        client.review("prod-approval", "rejected")
+
+
+def pull(number, branch):
+    return {"number": number, "head": {"ref": branch}}
+
+
+def test_pull_requests_of_the_branch_are_found_and_no_others(github):
+    github.answers[PULLS] = [pull(5, "feature/deeper"), pull(6, "feature/other")]
+
+    assert client.pull_requests("feature/deeper") == [5]
+    assert "head=team%3Afeature%2Fdeeper" in github.asked[0][1]
+
+
+def entry(number, body, kind="Bot"):
+    return {"id": number, "body": body, "user": {"type": kind}, "html_url": f"https://github.com/comment/{number}"}
+
+
+def test_the_first_report_is_a_new_comment(github):
+    github.answers[COMMENTS] = [entry(1, "well done", "User"), entry(2, None)]
+    github.answers["POST", COMMENTS[1]] = entry(3, "")
+
+    assert client.comment(5, MARKER, "text") == "https://github.com/comment/3"
+    assert github.asked[-1] == ("POST", COMMENTS[1], {"body": f"{MARKER}\ntext"})
+
+
+def test_the_next_report_replaces_it_wherever_it_is_in_a_long_talk(github):
+    github.answers[COMMENTS] = [*(entry(number, "talk", "User") for number in range(150)), entry(999, f"{MARKER}\nold")]
+    github.answers["PATCH", "/repos/team/churn/issues/comments/999"] = entry(999, "")
+
+    assert client.comment(5, MARKER, "new") == "https://github.com/comment/999"
+    assert github.asked[-1][2] == {"body": f"{MARKER}\nnew"}
+
+
+def test_a_person_who_quotes_the_marker_keeps_the_comment(github):
+    github.answers[COMMENTS] = [entry(1, f"what is {MARKER}?", "User")]
+    github.answers["POST", COMMENTS[1]] = entry(3, "")
+
+    assert client.comment(5, MARKER, "text").endswith("/3")
+
+
+def test_a_report_too_long_for_a_comment_is_cut_and_says_where_the_rest_is(github):
+    github.answers[COMMENTS] = []
+    github.answers["POST", COMMENTS[1]] = entry(3, "")
+
+    client.comment(5, MARKER, "x" * 100_000)
+
+    body = github.asked[-1][2]["body"]
+    assert len(body) < 65_536
+    assert body.endswith("the rest is in the summary of https://github.com/team/churn/actions/runs/77")
+
+
+def test_a_refusal_says_what_was_asked_and_why_it_failed(github, monkeypatch):
+    monkeypatch.setenv("GITHUB_TOKEN", "another")
+
+    with pytest.raises(Failure, match=r"GitHub GET /repos/team/churn/.*: 401 Bad credentials"):
+        client.review("prod-approval", "approved")
+
+
+def test_a_missing_variable_is_named(github, monkeypatch):
+    monkeypatch.delenv("GITHUB_TOKEN")
+
+    with pytest.raises(BadInput, match="GITHUB_TOKEN is not set"):
+        client.review("prod-approval", "approved")
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "created"),
+    [
+        ("push", {"created": True}, True),
+        ("push", {"created": False}, False),
+        ("pull_request", {"created": True}, False),
+    ],
+)
+def test_the_push_that_makes_a_branch_is_known(monkeypatch, tmp_path, event, payload, created):
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(payload), encoding="utf-8")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(file))
+    monkeypatch.setenv("GITHUB_EVENT_NAME", event)
+
+    assert client.creates_branch() is created

@@ -1,0 +1,171 @@
+"""The report on a commit's model says what it measures, what serves, and what has changed between them."""
+
+import dataclasses
+import json
+import re
+
+import boto3
+import pytest
+
+from mlops import lineage, markdown, report
+from mlops.durations import JobTime
+
+
+def cells(text, first):
+    """The cells of the row of a table that begins with a word."""
+    row = next(line for line in text.splitlines() if line.startswith(f"| {first} |"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+@pytest.fixture
+def reported(project):
+    """The report on HEAD, as Markdown."""
+
+    def markdown_of(environment="feature"):
+        return markdown.markdown(report.report(project, project.environment(environment)))
+
+    return markdown_of
+
+
+def test_metrics_stand_beside_those_of_what_serves(register, reported):
+    register("feature", **{"metric.roc_auc": "0.98", "metric.roc_auc.low": "0.97", "metric.roc_auc.high": "0.99"})
+    serving = register("dev", other=True, **{"metric.roc_auc": "0.96"})
+
+    text = reported()
+
+    assert cells(text, "metric") == ["metric", "this model", f"dev v{serving.version}", "gate"]
+    assert cells(text, "roc_auc")[1:] == ["0.9800 (0.9700 to 0.9900)", "0.9600 (+0.0200)", "at least 0.95: passed"]
+
+
+def test_what_waits_for_approval_does_not_serve(register, reported):
+    register("feature")
+    register("dev", status="PendingManualApproval", other=True)
+
+    assert "dev: nothing serves yet." in reported()
+
+
+def test_in_its_own_environment_a_model_is_held_against_the_one_before(register, reported):
+    before = register("dev", other=True, **{"metric.roc_auc": "0.97"})
+    register("dev", **{"metric.roc_auc": "0.98"})
+
+    text = reported("dev")
+
+    assert cells(text, "metric")[2] == f"dev v{before.version}"
+    assert cells(text, "roc_auc")[2] == "0.9700 (+0.0100)"
+
+
+def test_parameters_and_data_that_changed_are_named_and_no_others(register, reported):
+    register("feature")
+    register("dev", other=True, **{"parameter.train.C": "0.5", "dataset": "b" * 32})
+
+    text = reported()
+
+    assert cells(text, "`train.C`")[1:] == ["`1.0`", "`0.5`"]
+    assert cells(text, "data")[1:] == ["`aaaaaaaaaaaa`", "`bbbbbbbbbbbb`"]
+    assert "max_iter" not in text
+
+
+def test_nothing_changed_is_said(register, reported):
+    register("feature")
+    serving = register("dev", other=True)
+
+    assert f"Parameters and data are those of dev v{serving.version}." in reported()
+
+
+def test_another_accounts_group_is_read_where_its_policy_allows_it(register, reported, project, sandbox):
+    register("feature")
+    serving = register("prod", other=True, **{"metric.roc_auc": "0.9"})
+    assert "prod: cannot be read from feature" in reported()
+
+    prod = project.environment("prod")
+    owner = boto3.client(
+        "sagemaker", region_name=project.region, endpoint_url=sandbox,
+        aws_access_key_id=f"sandbox-{prod.account}", aws_secret_access_key="sandbox",
+    )  # fmt: skip
+    group = owner.describe_model_package_group(ModelPackageGroupName=prod.group)["ModelPackageGroupArn"]
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+        "Action": ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
+        "Resource": [f"{group.replace('-group/', '/')}/*", group],
+    }  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    owner.put_model_package_group_policy(ModelPackageGroupName=prod.group, ResourcePolicy=policy)
+    try:
+        assert cells(reported(), "roc_auc")[2] == "0.9000 (+0.0900)"
+        assert cells(reported(), "metric")[2] == f"prod v{serving.version}"
+    finally:
+        owner.delete_model_package_group_policy(ModelPackageGroupName=prod.group)
+
+
+def test_a_model_that_another_run_made_was_not_trained_again(register, reported, github):
+    register("feature", run_url="https://github.com/team/churn/actions/runs/12")
+
+    assert "Nothing was trained: this model was made by https://github.com/team/churn/actions/runs/12" in reported()
+
+
+def test_a_model_that_this_run_made_was(register, reported, github):
+    register("feature", run_url="https://github.com/team/churn/actions/runs/77")
+
+    assert "Nothing was trained" not in reported()
+
+
+def test_a_commit_that_nobody_trained_says_so(register, reported):
+    assert re.search(r"\*\*Not registered\.\*\* Nobody has trained it yet", reported())
+
+
+def test_a_model_that_has_not_come_to_an_environment_says_what_is_before(register, reported):
+    register("feature")
+
+    assert "It is not in dev: it has to pass feature first" in reported("dev")
+
+
+@pytest.fixture
+def found(project):
+    """A report as it might be gathered, for what only its Markdown decides."""
+    return report.Report("churn", "feature", lineage.of(project), None, "", "", {}, [], [])
+
+
+def test_what_the_gate_refuses_is_marked(found, project):
+    metrics = {"roc_auc": report.Metric(0.9, None, None)}
+    gate = report.checks.verdicts(metrics, project.gate)
+
+    text = markdown.markdown(dataclasses.replace(found, metrics=metrics, gate=gate))
+
+    assert cells(text, "roc_auc")[-1] == "at least 0.95: **refused**"
+
+
+def test_jobs_are_given_in_the_seconds_of_all_their_instances(found):
+    jobs = [JobTime("churn-train-1", "ml.m5.large", 2, 90.0), JobTime("churn-evaluate-1", "ml.t3.large", 1, 30)]
+
+    text = markdown.markdown(dataclasses.replace(found, jobs=jobs))
+
+    assert cells(text, "churn-train-1")[1:] == ["2 of ml.m5.large", "90", "180"]
+    assert cells(text, "together")[-1] == "210"
+
+
+def test_what_others_wrote_calls_nobody_and_breaks_no_table(found, register, reported):
+    register("feature")
+    register("dev", other=True, **{"parameter.train.C": "a b"})
+    hostile = dataclasses.replace(found, why_not="ask @everyone <img src=x>")
+
+    text = markdown.markdown(hostile)
+
+    assert "@everyone" not in text
+    assert "<img" not in text
+
+
+def test_the_report_is_the_comment_of_the_branches_pull_request(github):
+    comments = "/repos/team/churn/issues/5/comments"
+    github.answers["GET", "/repos/team/churn/pulls"] = [{"number": 5, "head": {"ref": "feature/deeper"}}]
+    github.answers["GET", comments] = []
+    github.answers["POST", comments] = {"html_url": "https://github.com/comment/3"}
+
+    assert report.publish("text") == ["https://github.com/comment/3"]
+    assert github.asked[-1][2] == {"body": f"{report.MARKER}\ntext"}
+
+
+def test_without_a_token_nothing_is_written(github, monkeypatch):
+    monkeypatch.delenv("GITHUB_TOKEN")
+
+    assert report.publish("text") == []
+    assert github.asked == []
