@@ -21,10 +21,10 @@ GITHUB = {
 
 @pytest.fixture(scope="module")
 def production(server, specification) -> dict[str, Any]:
-    """Production's group with one version that waits, made by the role that may: deploy."""
+    """Production's group, made by its administrator, with one version that waits, made by the role that may: deploy."""
     deploy = server.client_as("prod-deploy", "sagemaker")
     server.client_as("prod-deploy", "s3").put_object(Bucket=PROD_BUCKET, Key="models/one/model.tar.gz", Body=b"one")
-    deploy.create_model_package_group(ModelPackageGroupName="churn-prod")
+    server.client("sagemaker", server.prod).create_model_package_group(ModelPackageGroupName="churn-prod")
     made = deploy.create_model_package(
         ModelPackageGroupName="churn-prod",
         ModelApprovalStatus="PendingManualApproval",

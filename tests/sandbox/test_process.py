@@ -153,10 +153,10 @@ stages: {{}}
     assert server.client("kms").describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key
     alarms = server.client("cloudwatch", server.prod).describe_alarms()["MetricAlarms"]
     assert "churn-prod-challenger-errors" in {each["AlarmName"] for each in alarms}
-    made = server.client_as("prod-deploy", "sagemaker").create_model_package_group(
-        ModelPackageGroupName="churn-prod-champion"
-    )
-    assert made["ModelPackageGroupArn"].endswith("/churn-prod-champion")
+    name = "churn-prod-champion"
+    made = server.client("sagemaker", server.prod).create_model_package_group(ModelPackageGroupName=name)
+    seen = server.client_as("prod-deploy", "sagemaker").describe_model_package_group(ModelPackageGroupName=name)
+    assert seen["ModelPackageGroupArn"] == made["ModelPackageGroupArn"]
 
 
 def test_calls_are_recorded_with_who_what_and_whether_it_was_allowed(server, sagemaker, group, refused):

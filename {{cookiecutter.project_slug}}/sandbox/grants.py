@@ -85,15 +85,6 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_bucket(environment.bucket, write=True),
         *_jobs(project, environment),
         *_group(project, environment),
-        _allow(
-            [
-                "sagemaker:CreateModelPackageGroup",
-                "sagemaker:PutModelPackageGroupPolicy",
-                "sagemaker:GetModelPackageGroupPolicy",
-                *_TAGGING,
-            ],
-            _groups(project, environment),
-        ),
         *_register(project, environment),
         *(_serving(project, environment) if environment.endpoints else []),
         *_watch(project, environment),
