@@ -42,7 +42,7 @@ def test_an_approval_without_a_comment_points_at_the_run(github):
 def test_nobody_has_approved(github, given):
     github.answers[APPROVALS] = given
 
-    with pytest.raises(Failure, match=r"nobody has approved it in the environment prod-approval; give"):
+    with pytest.raises(Failure, match=r"nobody has approved it in the environment prod-approval; give it req"):
         client.review("prod-approval", "approved")
 
 
@@ -50,6 +50,13 @@ def test_a_rejection_names_who_and_why(github):
     github.answers[APPROVALS] = [review("mira", "rejected", "worse on the young")]
 
     assert client.review("prod-approval", "rejected") == client.Review("mira", "worse on the young")
+
+
+def test_an_approval_whose_job_failed_is_no_rejection(github):
+    github.answers[APPROVALS] = [review("mira", "approved")]
+
+    with pytest.raises(Failure, match=r"nobody has rejected it .* run it again"):
+        client.review("prod-approval", "rejected")
 
 
 def test_a_run_that_was_approved_in_the_end_is_not_rejected_for_its_first_attempt(github):

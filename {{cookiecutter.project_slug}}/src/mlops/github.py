@@ -17,6 +17,13 @@ PAGE = 100
 COMMENT_LIMIT = 65_000
 """Characters in a comment; GitHub takes 65,536 at most."""
 
+ADVICE = {
+    "approved": "give it required reviewers in the repository's settings (without them a job passes, and approves "
+    "nothing), or approve in the registry",
+    "rejected": "its job failed for another reason: run it again",
+}
+"""What to do when nobody has reviewed a run."""
+
 SECONDS = 30
 """How long one request may take."""
 
@@ -73,10 +80,7 @@ def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
     given = [each for each in answer if environment in {place["name"] for place in each["environments"]}]
     found = [each for each in given if each["state"] == state]
     if not found:
-        raise Failure(
-            f"run {run}: nobody has {state} it in the environment {environment}; give {environment} required reviewers "
-            "in the repository's settings (without them a job passes, and approves nothing), or decide in the registry"
-        )
+        raise Failure(f"run {run}: nobody has {state} it in the environment {environment}; {ADVICE[state]}")
     if state == "rejected" and any(each["state"] == "approved" for each in given):
         raise Failure(f"run {run}: it was approved as well as rejected in {environment}; reject the version by hand")
     people = dict.fromkeys(each["user"]["login"] for each in found)
