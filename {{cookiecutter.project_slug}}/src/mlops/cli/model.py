@@ -18,7 +18,7 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """Run the pipeline on SageMaker, or one stage here. Example: mlops run --env feature"""
-    from mlops import jobs, sandbox, settings, stages
+    from mlops import settings, stages
 
     project = settings.load()
     if env is None:
@@ -30,6 +30,8 @@ def run(
         raise BadInput(
             f"run: stage {stage} and --env {env} were given; on SageMaker the whole pipeline runs: leave one out"
         )
+    from mlops import jobs, sandbox
+
     environment = project.environment(env)
     sandbox.connect(project)
     model = jobs.run_pipeline(project, environment, display.progress)
