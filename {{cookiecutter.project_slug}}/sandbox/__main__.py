@@ -17,13 +17,15 @@ def main() -> int:
     parser.add_argument("--time-scale", type=float, default=60.0, help="seconds of AWS per second here (60)")
     parser.add_argument("--parent", type=int, help="stop when the process of this id ends")
     parser.add_argument("--repository", help="OWNER@ID/REPO@ID on GitHub whose workflows the roles trust")
+    parser.add_argument("--warm", action="store_true", help="import what jobs need at once, not with the first job")
     given = parser.parse_args()
     if given.time_scale <= 0:
         parser.error(f"--time-scale is {given.time_scale:g}; more than 0 is needed")
     if not given.settings.is_file():
         parser.error(f"--settings: there is no file {given.settings}")
     try:
-        run(Options(given.state.resolve(), given.settings, given.time_scale, given.parent, given.repository))
+        state = given.state.resolve()
+        run(Options(state, given.settings, given.time_scale, given.parent, given.repository, given.warm))
     except AlreadyRunning as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

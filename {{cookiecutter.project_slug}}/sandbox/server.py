@@ -39,6 +39,7 @@ class Options:
         time_scale: seconds of AWS per second here.
         parent: id of the process whose end ends the sandbox too.
         repository: `OWNER@ID/REPO@ID`, the repository on GitHub that the roles trust.
+        warm: begin at once to import what jobs need, so that the first job does not wait for it.
     """
 
     state: Path
@@ -46,6 +47,7 @@ class Options:
     time_scale: float = 60.0
     parent: int | None = None
     repository: str | None = None
+    warm: bool = False
 
 
 def run(options: Options) -> None:
@@ -87,6 +89,10 @@ def _serve(options: Options) -> None:
     ):
         Thread(target=work, daemon=True).start()
     _tell(options, sandbox.url)
+    if options.warm:
+        from sandbox import jobs
+
+        jobs.start(sandbox)
     stopped.wait()
     (options.state / ADDRESS).unlink(missing_ok=True)
     sandbox.stop()

@@ -16,7 +16,6 @@ from sandbox.sandbox import Sandbox
 LIBRARIES = (
     "numpy",
     "joblib",
-    "pandas",
     "pyarrow.parquet",
     "sklearn.pipeline",
     "sklearn.linear_model",

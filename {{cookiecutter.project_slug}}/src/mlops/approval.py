@@ -46,7 +46,9 @@ def decisions(reason: str) -> list[Decision]:
 def decision_of(line: str) -> Decision:
     """One decision from its line."""
     if match := DECISION.match(line):
-        return Decision(what=match["what"], when=datetime.fromisoformat(match["when"]), who=match["who"], why=match["why"])
+        return Decision(
+            what=match["what"], when=datetime.fromisoformat(match["when"]), who=match["who"], why=match["why"]
+        )
     return Decision(what="", when=None, who="", why=line)
 
 

@@ -39,7 +39,7 @@ def playground(project: Settings, time_scale: float) -> Iterator[Settings]:
         os.environ["MLOPS_SANDBOX_STATE"] = str(folder / "sandbox")
         os.environ["MLOPS_ASSUME_ROLES"] = "1"
         copy = settings.load(root)
-        process = sandbox.start(copy, time_scale)
+        process = sandbox.start(copy, time_scale, warm=True)
         server = sandbox.running(sandbox.folder(copy))
         if server is None:
             raise Failure("the sandbox ended as soon as it had started")

@@ -47,8 +47,13 @@ def running(state: Path) -> Server | None:
     return server
 
 
-def start(settings: Settings, time_scale: float = TIME_SCALE) -> subprocess.Popen[bytes]:
+def start(settings: Settings, time_scale: float = TIME_SCALE, warm: bool = False) -> subprocess.Popen[bytes]:
     """Start a sandbox that ends with this process, and wait until it answers.
+
+    Args:
+        settings: the project's.
+        time_scale: how many of the service's seconds pass in one of ours.
+        warm: jobs will follow, so it begins at once to import their libraries.
 
     Raises:
         Failure: it ended before it answered; with the last lines of what it said.
@@ -56,16 +61,8 @@ def start(settings: Settings, time_scale: float = TIME_SCALE) -> subprocess.Pope
     state = folder(settings)
     state.mkdir(parents=True, exist_ok=True)
     log = state / "server.log"
-    arguments = [
-        "--state",
-        state,
-        "--settings",
-        settings.root / FILE,
-        "--time-scale",
-        time_scale,
-        "--parent",
-        os.getpid(),
-    ]
+    arguments = ["--state", state, "--settings", settings.root / FILE, "--time-scale", time_scale]
+    arguments += ["--parent", os.getpid(), *(["--warm"] if warm else [])]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -99,8 +96,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def connect(settings: Settings) -> None:
+def connect(settings: Settings, warm: bool = False) -> None:
     """Point this process at AWS: at the account's, or at the sandbox, started for this command when none runs.
+
+    Args:
+        settings: the project's.
+        warm: the command runs jobs or asks endpoints; see `start`.
 
     Raises:
         BadInput: on GitHub the settings ask for the sandbox.
@@ -112,7 +113,7 @@ def connect(settings: Settings) -> None:
         raise BadInput(f"{FILE}: aws is sandbox; a workflow works on AWS: give aws: account")
     server = running(folder(settings))
     if server is None:
-        process = start(settings)
+        process = start(settings, warm=warm)
         atexit.register(stop, process)
         server = running(folder(settings))
     if server is None:

@@ -82,7 +82,7 @@ class Endpoint(Model):
     instances: int = Field(default=1, ge=1, le=100)
     rollout: Rollout = AllAtOnce()
     alarms: tuple[str, ...] = Field(
-        default=(), max_length=9, description="alarms of your own that roll a deployment back, beside the project's"
+        default=(), max_length=7, description="alarms of your own that roll a deployment back, beside the project's"
     )
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ def run(
     from mlops import jobs, sandbox
 
     environment = project.environment(env)
-    sandbox.connect(project)
+    sandbox.connect(project, warm=True)
     model = jobs.run_pipeline(project, environment, display.progress)
     metrics = ", ".join(f"{name} {metric.value:.4g}" for name, metric in model.metrics.items())
     display.show(model, f"trained: {metrics}\n  {model.artefact}", json)

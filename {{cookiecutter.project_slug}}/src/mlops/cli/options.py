@@ -24,13 +24,18 @@ def connected() -> "Settings":
     return project
 
 
-def opened(environment: str) -> "tuple[Settings, Environment]":
-    """The project of this folder and one of its environments, with this process pointed at its AWS."""
+def opened(environment: str, warm: bool = False) -> "tuple[Settings, Environment]":
+    """The project of this folder and one of its environments, with this process pointed at its AWS.
+
+    Args:
+        environment: its name in mlops.yaml.
+        warm: the command asks endpoints, so a sandbox prepares for them.
+    """
     from mlops import sandbox, settings
 
     project = settings.load()
     chosen = project.environment(environment)
-    sandbox.connect(project)
+    sandbox.connect(project, warm)
     return project, chosen
 
 

@@ -68,7 +68,7 @@ def deploy(env: EnvironmentOption, json: JsonFlag = False) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
     from mlops import deployment
 
-    project, environment = opened(env)
+    project, environment = opened(env, warm=True)
     result = deployment.deploy(project, environment, display.progress)
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
@@ -80,7 +80,7 @@ def verify(env: EnvironmentOption, json: JsonFlag = False) -> None:
     """Send the requests of tests/contract.yaml to an endpoint. Example: mlops verify --env dev"""
     from mlops import contract
 
-    project, environment = opened(env)
+    project, environment = opened(env, warm=True)
     checks = contract.verify(project, environment, display.progress)
     display.show(checks, f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed", json)
 
@@ -94,7 +94,7 @@ def rollback(
     """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
     from mlops import rollback as way_back
 
-    project, environment = opened(env)
+    project, environment = opened(env, warm=True)
     result = way_back.rollback(project, environment, display.progress, to)
     display.show(result, f"rolled back: {result.endpoint} serves version {result.version}", json)
 
@@ -112,7 +112,7 @@ def predict(
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise BadInput(f"file is {file}: {error.strerror}; give a CSV or JSON file") from error
-    project, environment = opened(env)
+    project, environment = opened(env, warm=True)
     content_type = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
     accept = "application/json" if json else content_type
     answer = endpoints.predict(project, environment, body, content_type, accept)
