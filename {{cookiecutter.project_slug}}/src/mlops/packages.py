@@ -84,6 +84,9 @@ def entries(session: boto3.Session, group: str, status: Status | None = None) ->
         session: may list the group.
         group: its name, or its ARN when it is another account's.
         status: only versions of this approval status.
+
+    Raises:
+        NotFound: there is no such group.
     """
     given: dict[str, Any] = {
         "ModelPackageGroupName": group,
@@ -95,8 +98,12 @@ def entries(session: boto3.Session, group: str, status: Status | None = None) ->
         given["ModelApprovalStatus"] = status
     client = aws.client(session, "sagemaker")
     while True:
-        with aws.explained("ListModelPackages", group):
-            page = client.list_model_packages(**given)
+        try:
+            with aws.explained("ListModelPackages", group):
+                page = client.list_model_packages(**given)
+        except NotFound as error:
+            name = group.rpartition("/")[2]
+            raise NotFound(f"the model group {name} is not there; mlops groups create makes it") from error
         # Versions made in the same second have the same time: their numbers tell their order.
         found = (entry_of(each) for each in page["ModelPackageSummaryList"])
         yield from sorted(found, key=lambda entry: entry.version, reverse=True)
