@@ -1,6 +1,7 @@
 """The workflows under test, in a folder of their own as linters want them."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds the project's `.github`, which is copied into every project as it is."""
     made = tmp_path_factory.mktemp("workflows")
     shutil.copytree(PROJECT / ".github", made / ".github")
+    return made
+
+
+@pytest.fixture(scope="session")
+def language_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GitHub's language service, which only npm has: a machine without npm or a network leaves it out."""
+    made = tmp_path_factory.mktemp("service") / "languageservice"
+    shutil.copytree(Path(__file__).parent / "languageservice", made)
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    try:
+        subprocess.run(command, cwd=made, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"npm cannot install GitHub's language service: {error}")
     return made
 
 

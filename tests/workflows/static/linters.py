@@ -1,5 +1,6 @@
 """The public linters, each run offline over a folder that holds `.github`."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from static.documents import Document, Repository
+from static.foreign import ACTIONS
 
 
 def tool(name: str) -> str:
@@ -78,3 +80,12 @@ def zizmor_findings(folder: Path) -> str:
 def dependabot(folder: Path) -> str:
     """Dependabot's own schema over its file."""
     return run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", folder=folder)
+
+
+def language_service(folder: Path, installed: Path) -> str:
+    """GitHub's own language service, from the folder where npm has put it."""
+    inputs = installed / "inputs.json"
+    inputs.write_text(json.dumps({name: action.inputs for name, action in ACTIONS.items()}), encoding="utf-8")
+    command = ["node", "--import", "./json.mjs", "check.mjs", str(folder), str(inputs)]
+    done = subprocess.run(command, cwd=installed, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return (done.stdout + (done.stderr if done.returncode else "")).strip()

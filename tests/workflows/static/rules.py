@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from static.documents import SELF, Document, Repository, every
+from static.foreign import ACTIONS
 
 PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
 FIRST = "feature"
@@ -97,8 +98,7 @@ def problems(repo: Repository) -> list[str]:
 
 
 def pins(repo: Repository) -> Iterator[str]:
-    """Every foreign action is pinned to a full SHA with its version beside it, the same one everywhere."""
-    seen: dict[str, tuple[str, str]] = {}
+    """Every foreign action is pinned to the full SHA of a version that was looked at, with the version beside it."""
     for path, text in repo.texts.items():
         for number, line in enumerate(text.splitlines(), 1):
             if not re.match(r"\s*(- )?uses:", line) or f"uses: {SELF}" in line:
@@ -106,8 +106,8 @@ def pins(repo: Repository) -> Iterator[str]:
             match = PIN.search(line)
             if match is None:
                 yield f"{path}:{number}: not pinned as OWNER/NAME@SHA # vX.Y.Z: {line.strip()}"
-            elif seen.setdefault(match["action"], (match["sha"], match["version"])) != (match["sha"], match["version"]):
-                yield f"{path}:{number}: {match['action']} is pinned to two versions"
+            elif (known := ACTIONS.get(match["action"])) is None or (known.sha, known.version) != match.group(2, 3):
+                yield f"{path}:{number}: {match['action']} {match['version']} at that SHA is not what was looked at"
 
 
 def references(repo: Repository) -> Iterator[str]:
@@ -116,6 +116,18 @@ def references(repo: Repository) -> Iterator[str]:
         for uses in every(document, "uses"):
             if uses.startswith(("./", SELF)) and repo.called(uses) is None:
                 yield f"{path}: {uses} does not exist, or is not addressed by {SELF}"
+        for step in every_step(document):
+            name = str(step.get("uses", "")).partition("@")[0]
+            given = set(step.get("with") or {}) if name in ACTIONS else set()
+            for unknown in sorted(given.difference(ACTIONS[name].inputs if given else ())):
+                yield f"{path}: {name} has no input {unknown}"
+
+
+def every_step(document: Document) -> Iterator[Document]:
+    """The steps of a workflow's jobs, or of an action."""
+    holders = document["jobs"].values() if "jobs" in document else [document["runs"]]
+    for holder in holders:
+        yield from holder.get("steps", [])
 
 
 def of_workflow(repo: Repository, document: Document) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shutil
 
 import pytest
 from typer.main import get_command
@@ -23,6 +24,21 @@ def repo(folder):
 )
 def test_a_linter_finds_nothing(folder, lint):
     assert lint(folder) == ""
+
+
+@pytest.mark.slow
+def test_githubs_own_language_service_finds_nothing(folder, language_service):
+    assert linters.language_service(folder, language_service) == ""
+
+
+@pytest.mark.slow
+def test_githubs_own_language_service_looks(folder, language_service, tmp_path):
+    shutil.copytree(folder / ".github", tmp_path / ".github")
+    file = tmp_path / ".github/workflows/rollback.yml"
+    wrong = file.read_text(encoding="utf-8").replace("persist-credentials", "persist-credential")
+    file.write_text(wrong, encoding="utf-8")
+
+    assert "persist-credential" in linters.language_service(tmp_path, language_service)
 
 
 def test_the_steps_of_actions_hold_as_a_workflow(folder, repo):
