@@ -73,7 +73,7 @@ REFUSED = [
     ({"environments.2.endpoint.rollout": {"kind": "rolling"}}, "environments.prod.endpoint.rollout"),
     ({"environments.2.endpoint.instances": 1}, "give instances: 2 or more"),
     ({"environments.2.endpoint.instance_type": "m5.large"}, "instance_type is 'm5.large'"),
-    ({"environments.2.endpoint.alarms": [str(n) for n in range(10)]}, "at most 9 items"),
+    ({"environments.2.endpoint.alarms": [str(n) for n in range(8)]}, "at most 7 items"),
     ({"stages.prepare.spot": True}, "spot is for training jobs"),
     ({"stages.train.max_wait_seconds": 60}, "max_wait_seconds 60 is less than max_runtime_seconds 3600"),
     ({"stages.train.metrics": {"auc": "("}}, "metric auc has no valid regular expression"),

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -22,86 +23,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from mlops import aws, groups, packages, promotion, registration, settings, storage
+from mlops import aws, endpoints, groups, packages, promotion, registration, settings, storage
 from mlops.jobs import Metric, TrainedModel
 from mlops.lineage import Lineage
 from mlops.settings import Environment, Settings
 
-PROJECT = Path(__file__).parents[3] / "{{cookiecutter.project_slug}}"
+PROJECT = Path(groups.__file__).parents[2]
+OURS = Path(__file__).parent / "project"
 TIME_SCALE = 60
-SETTINGS = """
-project: churn
-package: churn
-region: eu-west-1
-scenario: {scenario}
-environments:
-  - name: feature
-    account: "111111111111"
-  - name: dev
-    account: "111111111111"
-    endpoint: {{instance_type: ml.m5.large, rollout: {{kind: all_at_once, bake_seconds: 0}}}}
-  - name: prod
-    account: "222222222222"
-    approval: manual
-    endpoint:
-      instance_type: ml.m5.large
-      instances: 2
-      rollout: {{kind: canary, percent: 50, wait_seconds: 120, bake_seconds: 30}}
-stages:
-  prepare: {{job: processing}}
-  train: {{job: training}}
-  evaluate: {{job: processing}}
-gate:
-  - {{metric: roc_auc, at_least: 0.95}}
-  - {{metric: log_loss, at_most: 0.3}}
-"""
-INFERENCE = '''
-"""Answers with the label that training wrote into the model; one labelled `raises` fails."""
-import json
-from pathlib import Path
-
-
-class Refused:
-    """A response that passes through the container with its status."""
-
-    def __init__(self, body, status):
-        self.response, self.status, self.mimetype = body, status, "application/json"
-
-
-def model_fn(model_dir):
-    return Path(model_dir, "label").read_text()
-
-
-def transform_fn(model, body, content_type, accept):
-    if model == "raises":
-        raise RuntimeError("the model has no answer")
-    if "bad" in str(body):
-        return Refused(json.dumps({"error": "column a is missing"}), 400)
-    return json.dumps({"label": model, "score": 0.5}), "application/json"
-'''
-TRAIN = """
-import os, shutil, sys
-from pathlib import Path
-
-folder = Path(os.environ["SM_MODEL_DIR"])
-(folder / "code").mkdir(parents=True, exist_ok=True)
-shutil.copy("inference.py", folder / "code" / "inference.py")
-(folder / "label").write_text(sys.argv[sys.argv.index("--label") + 1])
-"""
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
-CONTRACT = """
-- name: a label comes back
-  content_type: text/csv
-  body: "1,2"
-  expect:
-    label: {type: string}
-    score: {type: number, range: [0, 1], value: 0.5}
-- name: a missing column is named
-  content_type: text/csv
-  body: bad
-  status: 400
-  message: column a is missing
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +43,7 @@ class Server:
 
     def control(self, method: str, path: str, content: Any = None) -> Any:
         """What the sandbox answers below `/_sandbox/`."""
-        data = None if content is None else json.dumps(content).encode()
+        data = json.dumps(content).encode() if content else None
         request = urllib.request.Request(f"{self.url}/_sandbox/{path}", data=data, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
@@ -141,16 +71,12 @@ class World:
 
     def calls(self, *names: str) -> list[str]:
         """The names of the calls since `forget_calls`, of some operations when they are named."""
-        found = [call["operation"] for call in self.server.control("GET", "calls")]
+        found = (call["operation"] for call in self.server.control("GET", "calls"))
         return [each for each in found if not names or each in names]
 
     def forget_calls(self) -> None:
         """Begin a new record of calls."""
         self.server.control("DELETE", "calls")
-
-    def fault(self, operation: str, **how: Any) -> None:
-        """Let an operation fail."""
-        self.server.control("POST", "faults", {"operation": operation, **how})
 
     def lineage(self, fingerprint: str | None = None) -> Lineage:
         """A lineage of its own, or with a known fingerprint."""
@@ -164,15 +90,14 @@ class World:
 
     def model(self, label: str = "first", **metrics: float) -> TrainedModel:
         """What a training job made; metrics that are not given pass the gate."""
-        values = {"roc_auc": 0.99, "log_loss": 0.1, **metrics}
-        found = {name: Metric(value=value, low=value - 0.01, high=value + 0.01) for name, value in values.items()}
+        values = {"roc_auc": 0.99, "log_loss": 0.1, **metrics}.items()
+        found = {name: Metric(value=value, low=value - 0.01, high=value + 0.01) for name, value in values}
         return dataclasses.replace(self._trained(label), metrics=found)
 
     def register(self, label: str = "first", fingerprint: str | None = None) -> packages.ModelPackage:
         """A registered model."""
-        return registration.register(
-            self.settings, self.feature, self.model(label), self.lineage(fingerprint), "", "somebody"
-        )
+        lineage = self.lineage(fingerprint)
+        return registration.register(self.settings, self.feature, self.model(label), lineage, "", "somebody")
 
     def promote(self, fingerprint: str, *environments: Environment) -> list[packages.ModelPackage]:
         """Promote to some environments in turn; the versions in the last one."""
@@ -240,16 +165,14 @@ def admin(url: str, account: str, service: str) -> Any:
 
 
 @contextmanager
-def served(folder: Path, text: str) -> Iterator[Server]:
-    """A sandbox while the block runs."""
-    (folder / "mlops.yaml").write_text(text)
-    state = folder / "state"
-    arguments = ["--state", state, "--settings", folder / "mlops.yaml", "--time-scale", TIME_SCALE]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    log = (folder / "server.log").open("wb")
+def served(root: Path) -> Iterator[Server]:
+    """A sandbox for a project while the block runs."""
+    state = root / "state"
+    arguments = ["--state", state, "--settings", root / "mlops.yaml", "--time-scale", TIME_SCALE]
+    log = (root / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", *map(str, arguments), "--parent", str(os.getpid())],
-        env={**environment, "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -258,7 +181,7 @@ def served(folder: Path, text: str) -> Iterator[Server]:
         deadline = time.monotonic() + 60
         while not (state / "server.json").exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the sandbox did not start: {(folder / 'server.log').read_text()[-2000:]}")
+                pytest.fail(f"the sandbox did not start: {(root / 'server.log').read_text()[-2000:]}")
             time.sleep(0.05)
         yield Server(json.loads((state / "server.json").read_text())["url"], process)
     finally:
@@ -268,9 +191,15 @@ def served(folder: Path, text: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def registry_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the project."""
+    return Path(shutil.copytree(OURS, tmp_path_factory.mktemp("registry") / "project"))
+
+
+@pytest.fixture(scope="session")
+def registry_server(registry_root: Path) -> Iterator[Server]:
     """One sandbox for all tests of the registry."""
-    with served(tmp_path_factory.mktemp("registry"), SETTINGS.format(scenario="basic")) as server:
+    with served(registry_root) as server:
         yield server
 
 
@@ -281,7 +210,7 @@ def trained(registry_server: Server) -> Callable[[str], TrainedModel]:
 
 
 def trainer(url: str) -> Callable[[str], TrainedModel]:
-    """See `trained`."""
+    """See the fixture `trained`."""
     sagemaker, s3 = admin(url, "111111111111", "sagemaker"), admin(url, "111111111111", "s3")
     made: dict[str, TrainedModel] = {}
     bucket = "churn-feature-111111111111"
@@ -289,7 +218,7 @@ def trainer(url: str) -> Callable[[str], TrainedModel]:
     def train(label: str) -> TrainedModel:
         if label in made:
             return made[label]
-        s3.put_object(Bucket=bucket, Key="jobs/code.tar.gz", Body=archive(train=TRAIN, inference=INFERENCE))
+        s3.put_object(Bucket=bucket, Key="jobs/code.tar.gz", Body=archive("train.py", "inference.py"))
         s3.put_object(Bucket=bucket, Key=f"jobs/{label}/baseline.json", Body=json.dumps({"label": label}).encode())
         name = f"churn-feature-train-{label}"
         sagemaker.create_training_job(
@@ -305,7 +234,9 @@ def trainer(url: str) -> Callable[[str], TrainedModel]:
             ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
             StoppingCondition={"MaxRuntimeInSeconds": 600},
         )
-        made[label] = described(wait_for_job(sagemaker, name), label, s3, bucket)
+        waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
+        waiter.wait(TrainingJobName=name, WaiterConfig={"Delay": 0, "MaxAttempts": 10000})
+        made[label] = described(sagemaker.describe_training_job(TrainingJobName=name), label, s3, bucket)
         return made[label]
 
     return train
@@ -314,10 +245,10 @@ def trainer(url: str) -> Callable[[str], TrainedModel]:
 def described(job: dict[str, Any], label: str, s3: Any, bucket: str) -> TrainedModel:
     """A completed job as the pipeline hands it on."""
     artefact = job["ModelArtifacts"]["S3ModelArtifacts"]
-    key = artefact.removeprefix(f"s3://{bucket}/")
+    body = s3.get_object(Bucket=bucket, Key=artefact.removeprefix(f"s3://{bucket}/"))["Body"]
     return TrainedModel(
         artefact=artefact,
-        digest=hashlib.sha256(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).hexdigest(),
+        digest=hashlib.sha256(body.read()).hexdigest(),
         training_job=job["TrainingJobArn"],
         image=IMAGE,
         metrics={},
@@ -328,24 +259,12 @@ def described(job: dict[str, Any], label: str, s3: Any, bucket: str) -> TrainedM
     )
 
 
-def wait_for_job(sagemaker: Any, name: str) -> dict[str, Any]:
-    """A training job's description, once it has completed."""
-    deadline = time.monotonic() + 60
-    while (job := sagemaker.describe_training_job(TrainingJobName=name))["TrainingJobStatus"] != "Completed":
-        if job["TrainingJobStatus"] in ("Failed", "Stopped") or time.monotonic() > deadline:
-            pytest.fail(f"training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason')}")
-        time.sleep(0.05)
-    return dict(job)
-
-
-def archive(**files: str) -> bytes:
-    """A .tar.gz of Python files, given by their names."""
+def archive(*names: str) -> bytes:
+    """A .tar.gz of files of the project."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"{name}.py")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
+        for name in names:
+            tar.add(OURS / name, name)
     return buffer.getvalue()
 
 
@@ -353,9 +272,11 @@ def empty(server: Server, project: Settings) -> None:
     """Remove every endpoint, configuration, model and version, let go of the alarms, forget faults and calls."""
     server.control("DELETE", "faults")
     for environment in project.environments:
+        session = administrator(server.url, environment.account)
         sagemaker = admin(server.url, environment.account, "sagemaker")
         for each in sagemaker.list_endpoints(MaxResults=100)["Endpoints"]:
-            delete_endpoint(sagemaker, each["EndpointName"])
+            endpoints.settle(session, each["EndpointName"], print)
+            endpoints.remove(session, each["EndpointName"], print)
         for each in sagemaker.list_endpoint_configs(MaxResults=100)["EndpointConfigs"]:
             sagemaker.delete_endpoint_config(EndpointConfigName=each["EndpointConfigName"])
         for each in sagemaker.list_models(MaxResults=100)["Models"]:
@@ -368,6 +289,14 @@ def empty(server: Server, project: Settings) -> None:
     server.control("DELETE", "calls")
 
 
+def fill(server: Server, project: Settings) -> None:
+    """Make the groups, by sessions that are kept from test to test."""
+    for environment in project.environments:
+        for name in environment.group_names:
+            groups.create_group(administrator(server.url, environment.account), project, environment, name)
+    server.control("DELETE", "calls")
+
+
 def delete_group(sagemaker: Any, name: str) -> None:
     """Delete a group with its versions."""
     while found := sagemaker.list_model_packages(ModelPackageGroupName=name, MaxResults=100)["ModelPackageSummaryList"]:
@@ -376,41 +305,32 @@ def delete_group(sagemaker: Any, name: str) -> None:
     sagemaker.delete_model_package_group(ModelPackageGroupName=name)
 
 
-def delete_endpoint(sagemaker: Any, name: str) -> None:
-    """Delete an endpoint, once it has settled."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            sagemaker.delete_endpoint(EndpointName=name)
-            return
-        except sagemaker.exceptions.ClientError as error:
-            if "in-progress" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="session")
-def registry_project(registry_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The project that the sandbox was started for, with a contract of its own."""
-    root = tmp_path_factory.mktemp("project")
-    (root / "mlops.yaml").write_text(SETTINGS.format(scenario="basic"))
-    (root / "tests").mkdir()
-    (root / "tests" / "contract.yaml").write_text(CONTRACT)
-    return settings.load(root)
-
-
 @pytest.fixture
 def world(
     registry_server: Server,
-    registry_project: Settings,
+    registry_root: Path,
     trained: Callable[[str], TrainedModel],
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     """An empty registry with its groups, and this process pointed at the sandbox."""
-    empty(registry_server, registry_project)
+    project = settings.load(registry_root)
     point_at(monkeypatch, registry_server)
-    groups.create(registry_project)
-    return World(registry_server, registry_project, trained)
+    empty(registry_server, project)
+    fill(registry_server, project)
+    return World(registry_server, project, trained)
+
+
+@pytest.fixture
+def advanced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A project of the advanced scenario in a sandbox of its own."""
+    root = Path(shutil.copytree(OURS, tmp_path / "project"))
+    text = (root / "mlops.yaml").read_text()
+    (root / "mlops.yaml").write_text(text.replace("scenario: basic", "scenario: advanced"))
+    with served(root) as server:
+        project = settings.load(root)
+        point_at(monkeypatch, server)
+        fill(server, project)
+        yield World(server, project, trainer(server.url))
 
 
 @pytest.fixture
@@ -419,7 +339,7 @@ def fresh(world: World) -> Callable[[], World]:
 
     def again() -> World:
         empty(world.server, world.settings)
-        groups.create(world.settings)
+        fill(world.server, world.settings)
         return World(world.server, world.settings, world._trained)
 
     return again

@@ -11,6 +11,11 @@ from mlops.errors import DigestMismatch, Failure
 
 
 def test_groups_are_created_once_and_let_the_next_account_read(world: Any) -> None:
+    world.client(world.dev).delete_model_package_group_policy(ModelPackageGroupName="churn-dev")
+    world.client(world.prod).delete_model_package_group(ModelPackageGroupName="churn-prod")
+    world.forget_calls()
+
+    groups.create(world.settings)
     again = groups.create(world.settings)
 
     assert [(each.name, each.environment, each.versions) for each in again] == [
