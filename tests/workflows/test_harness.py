@@ -237,7 +237,7 @@ def test_jobs_after_a_failed_called_workflow_are_skipped_or_an_error_when_they_a
             """,
         }
 
-    github = opened(files(""))
+    github = opened(files("if: \"!cancelled() && needs.call.result == 'success'\","))
     [run] = github.commit("main", {"a": "1"})
     assert run.results == {"call/inner": "failure", "call": "failure", "after": "skipped", "last": "skipped"}
 

@@ -49,7 +49,7 @@ class Runner:
     url: str
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, run: Run) -> threading.Thread | None:
         """Start a run; the thread ends with it. None when GitHub would not start it."""

@@ -201,7 +201,8 @@ def comment(request: Request) -> Answer:
         return 422 if pull else 404, {"message": "Validation Failed"}
     number = sum(len(each.comments) for each in request.github.pulls.values()) + 1
     user = {"login": "github-actions[bot]", "type": "Bot"}
-    pull.comments.append({"id": number, "body": request.body["body"], "user": user})
+    address = f"{pull.payload(request.github)['html_url']}#issuecomment-{number}"
+    pull.comments.append({"id": number, "body": request.body["body"], "user": user, "html_url": address})
     return 201, pull.comments[-1]
 
 

@@ -93,7 +93,9 @@ class GitHub:
         self.deployments: list[tuple[str, str]] = []
         self.api = Api(self)
         self.server = Server.started(self)
-        self._runner = act.Runner(repository, origin, self.server.url, variables or {}, secrets or {}, runner or {})
+        self.runner = act.Runner(
+            repository, origin, self.server.url, variables or {}, secrets or {}, dict(runner or {})
+        )
         self._threads: dict[int, threading.Thread] = {}
         self._dispatched: list[Run] = []
 
@@ -235,7 +237,7 @@ class GitHub:
         gate = Gate(self.environments, event.actor, event.ref.removeprefix("refs/heads/"))
         run = Run(1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document)
         self.runs[run.id] = run
-        thread = self._runner.start(run)
+        thread = self.runner.start(run)
         if thread:
             self._threads[run.id] = thread
         return run

@@ -1,18 +1,16 @@
 """What a run did: its jobs and steps, read from act's log, and whether every job has a result."""
 
 import json
-import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import conditions
 from harness.environments import Gate
 from harness.rewriting import CALLED
 from harness.triggers import Event
-
-STATUS_FUNCTIONS = re.compile(r"\b(?:always|failure|cancelled)\s*\(")
 
 
 class HarnessError(AssertionError):
@@ -158,7 +156,8 @@ def _note(run: Run, record: Mapping[str, Any], message: str) -> None:
     step.outcome = record.get("stepResult", step.outcome)
     if record.get("command") == "set-output":
         step.outputs[record["name"]] = record["arg"]
-    elif record.get("command") == "summary":
+    elif record.get("command") == "summary" and len(record["stepID"]) == 1:
+        # A composite's summary is told once more for the step that used it.
         step.summary += record["content"]
     elif record.get("raw_output"):
         step.log += message if message.endswith("\n") else message + "\n"
@@ -178,13 +177,20 @@ def _derive_result_of_caller(run: Run, caller: str) -> None:
 
 
 def _derive_skipped(run: Run, callers: Iterable[str]) -> None:
-    """act ends its plan where a called workflow fails: on GitHub, what needs it is skipped unless it asks otherwise."""
+    """act ends its plan where a called workflow fails: what comes after it is skipped, unless its `if` lets it run."""
+    if not any(run.jobs[caller].result == "failure" for caller in callers if caller in run.jobs):
+        return
     for name, job in run.document["jobs"].items():
         if name in run.jobs and run.jobs[name].result != "not-run":
             continue
-        needs = job.get("needs", [])
-        before = [run.jobs.get(need) for need in ([needs] if isinstance(needs, str) else needs)]
-        stopped = any(each is not None and each.result in ("failure", "skipped") for each in before)
-        after_a_call = any(run.jobs.get(caller, Job("", "")).result == "failure" for caller in callers)
-        if stopped and after_a_call and not STATUS_FUNCTIONS.search(str(job.get("if", ""))):
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        results = {need: run.jobs[need].result if need in run.jobs else "not-run" for need in needs}
+        if "not-run" in results.values():
+            continue
+        try:
+            runs = conditions.would_run(job.get("if"), results)
+        except ValueError as error:
+            run.problems.append(str(error))
+            continue
+        if not runs:
             run.jobs[name] = Job(name, name, "skipped")

@@ -107,11 +107,13 @@ def closure(requirements: list[str]) -> set[str]:
 
 
 def hidden(installed: set[str]) -> dict[str, list[str]]:
-    """The modules and programs of this environment's distributions that are not among the installed ones."""
+    """The modules, programs and names of this environment's distributions that are not among the installed ones."""
     modules: dict[bool, set[str]] = {True: set(), False: set()}
     programs: dict[bool, set[str]] = {True: set(), False: set()}
+    distributions: dict[bool, set[str]] = {True: set(), False: set()}
     for distribution in importlib.metadata.distributions():
         inside = normal(distribution.metadata["Name"]) in installed
+        distributions[inside].add(distribution.metadata["Name"])
         for file in distribution.files or []:
             top = file.parts[0]
             if ".." in file.parts and "bin" in file.parts:
@@ -124,6 +126,7 @@ def hidden(installed: set[str]) -> dict[str, list[str]]:
     # One distribution brings a top-level `tests`, which would hide the project's own.
     return {
         "modules": sorted(modules[False] - modules[True] - {"tests"}),
+        "distributions": sorted(distributions[False]),
         "programs": sorted(programs[False] - programs[True]),
     }
 

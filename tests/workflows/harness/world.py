@@ -1,0 +1,312 @@
+"""One generated project on GitHub and in a sandbox's accounts, and what the registry and the endpoints there say."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from harness.environments import Environment
+from harness.github import GitHub
+from harness.origin import CLEAN, Origin, git
+from harness.repository import Repository
+from harness.runs import Run
+
+TIME_SCALE = 600
+"""A rollout that bakes five minutes on AWS takes half a second."""
+
+QUICK = "-m 'not slow' -p no:cacheprovider"
+FEW = "tests/few"
+FEW_TESTS = "def test_two_and_two():\n    assert 2 + 2 == 4\n"
+
+REFERENCE = """\
+import json, sys
+sys.path.insert(0, "code")
+import inference
+model = inference.model_fn(".")
+parsed = inference.input_fn(sys.stdin.buffer.read(), "text/csv")
+print(inference.output_fn(inference.predict_fn(parsed, model), "application/json").get_data(as_text=True))
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a model group, as the registry describes it."""
+
+    number: int
+    status: str
+    arn: str
+    reason: str
+    artefact: str
+    metadata: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its artefact, as registered."""
+        return self.metadata["digest"]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a deed has started, and how things stand after it."""
+
+    runs: list[Run]
+    groups: dict[str, list[Version]]
+    serving: dict[str, str]
+    jobs: list[str]
+    seconds: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, workflow: str) -> Run:
+        """The one run of a workflow."""
+        [found] = [run for run in self.runs if run.workflow == workflow]
+        return found
+
+    def told(self) -> str:
+        """What all runs did, for a person whose test failed."""
+        return "\n".join(run.told() for run in self.runs)
+
+    def newest(self, group: str) -> Version:
+        """The newest version of a group."""
+        return self.groups[group][-1]
+
+
+class World:
+    """A project, its repository on GitHub, and its accounts."""
+
+    def __init__(self, folder: Path, project: Path, environments: Mapping[str, Environment]) -> None:
+        """Start the sandbox and open the repository; nothing has been pushed yet.
+
+        Args:
+            folder: where everything is kept.
+            project: a baked project, with its first commit on main and dev.
+            environments: the rules of the repository's environments.
+        """
+        self.folder = folder
+        self.project = project
+        self.settings = yaml.safe_load((project / "mlops.yaml").read_text(encoding="utf-8"))
+        self.slug: str = self.settings["project"]
+        self.repository = Repository("example", 101, self.slug, 202)
+        (project / FEW).mkdir()
+        (project / FEW / "test_few.py").write_text(FEW_TESTS, encoding="utf-8")
+        git(project, "add", "-A")
+        git(project, "commit", "-q", "-m", "A test that is quick")
+        git(project, "branch", "-f", "dev")
+        self._server = self._start_sandbox()
+        self.url = self._wait_for_sandbox()
+        self.github = GitHub(
+            folder / "runs", self.repository, Origin(folder, project), environments, runner=self._runner()
+        )
+        self._bootstrap()
+
+    def stop(self) -> None:
+        """End everything that was started."""
+        self.github.stop()
+        self._server.terminate()
+        try:
+            self._server.wait(30)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+
+    def moment(self, runs: list[Run], since: float, **notes: Any) -> Moment:
+        """How things stand now."""
+        serving = {name: digest for name in ("dev", "prod") if (digest := self.serving(name))}
+        groups = {name: self.versions(name) for name in ("feature", "dev", "prod")}
+        return Moment(runs, groups, serving, self.jobs(), time.monotonic() - since, notes)
+
+    def client(self, service: str, environment: str = "dev") -> Any:
+        """A client of an environment's account, as its administrator."""
+        return self._session(self.account(environment)).client(
+            service, endpoint_url=self.url, config=Config(s3={"addressing_style": "path"})
+        )
+
+    def account(self, environment: str) -> str:
+        """The account of an environment."""
+        return str(next(each["account"] for each in self.settings["environments"] if each["name"] == environment))
+
+    def versions(self, environment: str) -> list[Version]:
+        """All versions of an environment's group, the oldest first."""
+        client = self.client("sagemaker", environment)
+        pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=f"{self.slug}-{environment}")
+        listed = [each for page in pages for each in page["ModelPackageSummaryList"]]
+        found = [client.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in listed]
+        return sorted((_version(each) for each in found), key=lambda version: version.number)
+
+    def serving(self, environment: str) -> str:
+        """Digest of the model that an endpoint serves, computed from the artefact in S3; empty without an endpoint."""
+        client = self.client("sagemaker", environment)
+        name = f"{self.slug}-{environment}"
+        if not client.list_endpoints(NameContains=name)["Endpoints"]:
+            return ""
+        config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+        [variant] = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+        described = client.describe_model(ModelName=variant["ModelName"])
+        [container] = described.get("Containers") or [described["PrimaryContainer"]]
+        package = client.describe_model_package(ModelPackageName=container["ModelPackageName"])
+        return _version(package).digest
+
+    def jobs(self) -> list[str]:
+        """The names of all jobs that were ever started."""
+        client = self.client("sagemaker")
+        training = client.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+        processing = client.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
+        names = [each["TrainingJobName"] for each in training] + [each["ProcessingJobName"] for each in processing]
+        return sorted(names)
+
+    @cached_property
+    def request(self) -> bytes:
+        """Rows to ask endpoints with, from the contract."""
+        contract = yaml.safe_load((self.project / "tests" / "contract.yaml").read_text(encoding="utf-8"))
+        bodies = [each["body"] for each in contract if each["content_type"] == "text/csv" and "status" not in each]
+        return str(bodies[0]).encode()
+
+    def predictions(self, environment: str) -> list[float]:
+        """The probabilities that an endpoint answers."""
+        answer = self.client("sagemaker-runtime", environment).invoke_endpoint(
+            EndpointName=f"{self.slug}-{environment}",
+            Body=self.request,
+            ContentType="text/csv",
+            Accept="application/json",
+        )
+        return [each["probability"] for each in json.load(answer["Body"])["predictions"]]
+
+    def expected_predictions(self, version: Version, environment: str) -> list[float]:
+        """The probabilities that a version's artefact gives outside of any endpoint."""
+        bucket, _, key = version.artefact.removeprefix("s3://").partition("/")
+        folder = self.folder / "artefacts" / version.digest
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            archive = folder / "model.tar.gz"
+            self.client("s3", environment).download_file(bucket, key, str(archive))
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+        done = subprocess.run(
+            [sys.executable, "-c", REFERENCE], cwd=folder, input=self.request, capture_output=True, check=True
+        )
+        return [each["probability"] for each in json.loads(done.stdout)["predictions"]]
+
+    def as_administrator(self, *command: str, folder: Path | None = None) -> str:
+        """Run a Python module as the administrator of the first account; by default in the project's folder."""
+        environment = {
+            **CLEAN,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": f"sandbox-{self.account('feature')}",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_REGION": self.settings["region"],
+            "AWS_DEFAULT_REGION": self.settings["region"],
+            "PYTHONPATH": str(self.project / "src"),
+            "HOME": str(self.folder),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=folder or self.project,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _bootstrap(self) -> None:
+        """What administrators and the first data scientist do before the first push."""
+        # `aws: sandbox` gives each account's administrator in turn; on AWS they would be two people.
+        accounts = self.folder / "administrators"
+        accounts.mkdir()
+        settings = (self.project / "mlops.yaml").read_text(encoding="utf-8").replace("aws: account", "aws: sandbox")
+        (accounts / "mlops.yaml").write_text(settings, encoding="utf-8")
+        self.as_administrator("mlops", "groups", "create", folder=accounts)
+        self.as_administrator("dvc", "push", "-q")
+
+    def _session(self, account: str) -> Any:
+        return boto3.Session(f"sandbox-{account}", "sandbox", region_name=self.settings["region"])
+
+    def _runner(self) -> dict[str, str]:
+        """The environment of the runners: AWS is the sandbox, and caches that GitHub would not have are shared.
+
+        The `check` job runs one small test; `all_tests` makes it run all of the project's but the slow ones.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MYPY_CACHE_DIR": str(self.folder / "mypy"),
+            "RUFF_CACHE_DIR": str(self.folder / "ruff"),
+            "PYTEST_ADDOPTS": f"{QUICK} {FEW}",
+        }
+
+    @contextmanager
+    def all_tests(self) -> Iterator[None]:
+        """Let `check` jobs run every test of the project that is not slow, as GitHub would."""
+        runner = self.github.runner.environment
+        few = runner["PYTEST_ADDOPTS"]
+        runner["PYTEST_ADDOPTS"] = QUICK
+        try:
+            yield
+        finally:
+            runner["PYTEST_ADDOPTS"] = few
+
+    def _start_sandbox(self) -> subprocess.Popen[bytes]:
+        options = {
+            "state": self.folder / "sandbox",
+            "settings": self.project / "mlops.yaml",
+            "time-scale": TIME_SCALE,
+            "parent": os.getpid(),
+            "repository": self.repository.subject,
+        }
+        given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        (self.folder / "sandbox").mkdir()
+        return subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *given],
+            cwd=self.project,
+            env={**CLEAN, "PYTHONPATH": str(self.project), "HOME": str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=(self.folder / "sandbox.log").open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def _wait_for_sandbox(self) -> str:
+        file = self.folder / "sandbox" / "server.json"
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the sandbox did not start: {(self.folder / 'sandbox.log').read_text()}")
+            time.sleep(0.02)
+        return str(json.loads(file.read_text(encoding="utf-8"))["url"])
+
+
+def bake(template: Path, folder: Path) -> Path:
+    """A project as the template makes it, for AWS accounts, with its hook's first commit on main and dev."""
+    environment = {**CLEAN, "MLOPS_TEMPLATE_OFFLINE": "1", "HOME": str(folder)}
+    subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(template), "--no-input", "-o", str(folder), "model_groups=aws"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    project = folder / "tumour-classifier"
+    git(project, "status", "--short")
+    return project
+
+
+def _version(described: Mapping[str, Any]) -> Version:
+    [container] = described["InferenceSpecification"]["Containers"]
+    return Version(
+        described["ModelPackageVersion"],
+        described["ModelApprovalStatus"],
+        described["ModelPackageArn"],
+        described.get("ApprovalDescription", ""),
+        container["ModelDataUrl"],
+        described.get("CustomerMetadataProperties", {}),
+    )

@@ -1,0 +1,373 @@
+"""The life of a repository, pushed through its real workflows: after each deed, the registry and the endpoints.
+
+The deeds are fixtures, each made once and in this order, since each begins where the one before has ended; the tests
+hold what was found after a deed against the flow table. Models are trained in the sandbox, jobs executed by act.
+"""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from harness.world import Moment, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+Edit = Callable[[str], str]
+
+
+def penalty(value: float) -> Edit:
+    """An edit of params.yaml that makes another model, and nothing else."""
+    return lambda text: "\n".join(
+        f"  C: {value}" if line.strip().startswith("C:") else line for line in text.splitlines()
+    ) + "\n"  # fmt: skip
+
+
+def fewer_for_the_test(text: str) -> str:
+    """An edit of params.yaml in another place."""
+    return text.replace("test_share: 0.3", "test_share: 0.25")
+
+
+def merge(world: World, source: str, into: str, how: str) -> Moment:
+    """Merge a branch by a button, without the pull request's own runs."""
+    since, before = time.monotonic(), world.github.origin.head(into)
+    world.github.origin.merge(source, into, how)  # type: ignore[arg-type]
+    return world.moment(world.github.pushed(into, before), since)
+
+
+@pytest.fixture(scope="session")
+def first_push(world: World) -> Moment:
+    """main and dev come to GitHub; their check runs every test that is not slow."""
+    since = time.monotonic()
+    with world.all_tests():
+        runs = world.github.pushed("main")
+    return world.moment([*runs, *world.github.pushed("dev")], since)
+
+
+@pytest.fixture(scope="session")
+def feature(world: World, first_push: Moment) -> Moment:
+    """The first model: a branch with a changed parameter."""
+    since = time.monotonic()
+    runs = world.github.commit("feature/first", {"params.yaml": penalty(0.5)}, start="dev")
+    return world.moment(runs, since)
+
+
+@pytest.fixture(scope="session")
+def unchanged(world: World, feature: Moment) -> Moment:
+    """A second push to the branch that changes nothing of the model."""
+    since = time.monotonic()
+    return world.moment(world.github.commit("feature/first", {"NOTES.md": "Why this penalty.\n"}), since)
+
+
+@pytest.fixture(scope="session")
+def pull_request(world: World, unchanged: Moment) -> Moment:
+    """The pull request, opened after the pushes."""
+    since = time.monotonic()
+    pull, runs = world.github.open_pull_request("feature/first")
+    return world.moment(runs, since, pull=pull)
+
+
+@pytest.fixture(scope="session")
+def squashed(world: World, pull_request: Moment) -> Moment:
+    """It is merged by squash."""
+    since = time.monotonic()
+    runs = world.github.merge(pull_request.notes["pull"], "squash")
+    return world.moment(runs, since, predictions=world.predictions("dev"))
+
+
+@pytest.fixture(scope="session")
+def two_features(world: World, squashed: Moment) -> Moment:
+    """Two branches begin at the same commit."""
+    since = time.monotonic()
+    runs = world.github.commit("feature/second", {"params.yaml": penalty(0.3)}, start="dev")
+    runs += world.github.commit("fix/third", {"params.yaml": fewer_for_the_test}, start="dev")
+    return world.moment(runs, since)
+
+
+@pytest.fixture(scope="session")
+def rebased(world: World, two_features: Moment) -> Moment:
+    """The first of the two is merged by rebase."""
+    return merge(world, "feature/second", "dev", "rebase")
+
+
+@pytest.fixture(scope="session")
+def merged(world: World, rebased: Moment) -> Moment:
+    """The second of the two is merged: nobody has trained a tree with both."""
+    return merge(world, "fix/third", "dev", "merge")
+
+
+@pytest.fixture(scope="session")
+def reverted(world: World, merged: Moment) -> Moment:
+    """The second of the two is taken back."""
+    since, before = time.monotonic(), world.github.origin.head("dev")
+    world.github.origin.revert("dev", before)
+    return world.moment(world.github.pushed("dev", before), since)
+
+
+@pytest.fixture(scope="session")
+def held(world: World, reverted: Moment) -> Moment:
+    """dev is merged to main."""
+    return merge(world, "dev", "main", "merge")
+
+
+@pytest.fixture(scope="session")
+def approved(world: World, held: Moment) -> Moment:
+    """A reviewer approves."""
+    since = time.monotonic()
+    run = world.github.approve(held.run("main.yml"), "prod-approval", by="ines", comment="fewer false alarms")
+    return world.moment([run], since, predictions=world.predictions("prod"))
+
+
+@pytest.fixture(scope="session")
+def rejected(world: World, approved: Moment) -> Moment:
+    """Both features together come to main after all, and a reviewer rejects them."""
+    since, before = time.monotonic(), world.github.origin.head("dev")
+    world.github.origin.revert("dev", before)
+    dev = world.github.pushed("dev", before)
+    [run] = merge(world, "dev", "main", "merge").runs
+    world.github.reject(run, "prod-approval", by="ines", comment="tested on too little")
+    return world.moment([*dev, run], since)
+
+
+@pytest.fixture(scope="session")
+def by_registry(world: World, rejected: Moment) -> Moment:
+    """Somebody approves that version in the registry after all; the event comes twice."""
+    since = time.monotonic()
+    version = rejected.newest("prod")
+    world.client("sagemaker", "prod").update_model_package(
+        ModelPackageArn=version.arn, ModelApprovalStatus="Approved", ApprovalDescription="in Studio"
+    )
+    inputs = {"environment": "prod", "package": version.arn}
+    runs = [world.github.dispatch("approved.yml", inputs) for _ in range(2)]
+    return world.moment(runs, since, predictions=world.predictions("prod"))
+
+
+@pytest.fixture(scope="session")
+def rolled_back(world: World, by_registry: Moment) -> Moment:
+    """Production goes back; then the event of the approval comes once more."""
+    since = time.monotonic()
+    run = world.github.dispatch("rollback.yml", {"environment": "prod"})
+    before_event = world.serving("prod")
+    late = world.github.dispatch("approved.yml", {"environment": "prod"})
+    return world.moment([run, late], since, predictions=world.predictions("prod"), before_event=before_event)
+
+
+@pytest.fixture(scope="session")
+def without_rules(world: World, rolled_back: Moment) -> Moment:
+    """Another model comes to main, where somebody has removed the reviewers of prod-approval."""
+    since, before = time.monotonic(), world.github.origin.head("dev")
+    rules = world.github.environments.pop("prod-approval")
+    world.github.origin.revert("dev", before)
+    dev = world.github.pushed("dev", before)
+    try:
+        main = merge(world, "dev", "main", "merge").runs
+    finally:
+        world.github.environments["prod-approval"] = rules
+    return world.moment([*dev, *main], since)
+
+
+@pytest.fixture(scope="session")
+def hotfix(world: World, without_rules: Moment) -> Moment:
+    """Somebody commits a model straight to main."""
+    since = time.monotonic()
+    return world.moment(world.github.commit("main", {"params.yaml": penalty(0.7)}), since)
+
+
+@pytest.fixture(scope="session")
+def too_simple(world: World, hotfix: Moment) -> Moment:
+    """A branch whose model does not reach the gate, with its pull request open."""
+    since = time.monotonic()
+    world.github.origin.commit("feature/too-simple", {"NOTES.md": "Simple is good.\n"}, "begin", start="dev")
+    pull = world.github.new_pull("feature/too-simple", "dev", "Simple is good", by="mira")
+    runs = world.github.commit("feature/too-simple", {"params.yaml": penalty(0.00001)})
+    return world.moment(runs, since, pull=pull)
+
+
+@pytest.fixture(scope="session")
+def broken(world: World, too_simple: Moment) -> Moment:
+    """A branch whose tests fail."""
+    since = time.monotonic()
+    edits: dict[str, str | Edit] = {
+        "tests/few/test_few.py": "def test_two_and_two():\n    assert 2 + 2 == 5\n",
+        "params.yaml": penalty(0.9),
+    }
+    return world.moment(world.github.commit("feature/broken", edits, start="dev"), since)
+
+
+@pytest.fixture(scope="session")
+def from_a_fork(world: World, broken: Moment) -> Moment:
+    """A stranger's pull request."""
+    since = time.monotonic()
+    world.github.origin.commit("feature/stranger", {"params.yaml": penalty(0.8)}, "mine is better", start="dev")
+    pull, runs = world.github.open_pull_request("feature/stranger", fork="stranger")
+    return world.moment(runs, since, pull=pull)
+
+
+def test_the_first_push_passes_its_tests_and_says_what_to_do(world: World, first_push: Moment) -> None:
+    assert [run.conclusion for run in first_push.runs] == ["success", "success"], first_push.told()
+    assert {job.result for run in first_push.runs for job in run.jobs.values()} == {"success", "skipped"}
+    assert all("nothing to do yet" in run.summary and "feature/" in run.summary for run in first_push.runs)
+    assert first_push.jobs == []
+    assert first_push.serving == {}
+
+
+def test_a_feature_push_trains_and_registers(world: World, feature: Moment) -> None:
+    run = feature.run("feature.yml")
+    assert run.conclusion == "success", run.told()
+    [version] = feature.groups["feature"]
+    assert version.metadata["commit"] == run.event.sha
+    assert version.metadata["parameter.train.C"] == "0.5"
+    assert len(feature.jobs) == 3
+    assert feature.serving == {}
+    assert "roc_auc" in run.summary
+    assert ("feature", run.event.sha) not in world.github.deployments
+
+
+def test_a_push_that_changes_nothing_of_the_model_trains_nothing(feature: Moment, unchanged: Moment) -> None:
+    assert unchanged.run("feature.yml").conclusion == "success", unchanged.told()
+    assert unchanged.jobs == feature.jobs
+    assert unchanged.groups["feature"] == feature.groups["feature"]
+    assert "Nothing was trained" in unchanged.run("feature.yml").summary
+
+
+def test_a_pull_request_opened_later_gets_the_report_and_trains_nothing(
+    unchanged: Moment, pull_request: Moment
+) -> None:
+    assert pull_request.run("feature.yml").conclusion == "success", pull_request.told()
+    [comment] = pull_request.notes["pull"].comments
+    assert "roc_auc" in comment["body"]
+    assert pull_request.jobs == unchanged.jobs
+
+
+def test_a_squash_merge_serves_the_model_that_was_tested(world: World, feature: Moment, squashed: Moment) -> None:
+    tested = feature.newest("feature")
+    assert squashed.run("dev.yml").conclusion == "success", squashed.told()
+    assert squashed.newest("dev").digest == tested.digest
+    assert squashed.serving == {"dev": tested.digest}
+    assert squashed.jobs == feature.jobs
+    assert squashed.notes["predictions"] == world.expected_predictions(tested, "feature")
+
+
+def test_a_rebase_serves_the_model_that_was_tested(two_features: Moment, rebased: Moment) -> None:
+    tested = next(each for each in two_features.groups["feature"] if each.metadata["branch"] == "feature/second")
+    assert rebased.run("dev.yml").conclusion == "success", rebased.told()
+    assert rebased.serving == {"dev": tested.digest}
+    assert rebased.jobs == two_features.jobs
+
+
+def test_a_tree_that_nobody_trained_is_trained_on_dev_and_registered_in_feature(
+    rebased: Moment, merged: Moment
+) -> None:
+    assert merged.run("dev.yml").conclusion == "success", merged.told()
+    known = {version.digest for version in rebased.groups["feature"]}
+    together = merged.newest("feature")
+    assert together.digest not in known
+    assert together.metadata["parameter.train.C"] == "0.3"
+    assert together.metadata["parameter.prepare.test_share"] == "0.25"
+    assert merged.serving == {"dev": together.digest}
+    assert set(merged.jobs) > set(rebased.jobs)
+
+
+def test_a_revert_serves_the_model_before_and_trains_nothing(rebased: Moment, merged: Moment, reverted: Moment) -> None:
+    assert reverted.run("dev.yml").conclusion == "success", reverted.told()
+    assert reverted.serving == rebased.serving
+    assert reverted.jobs == merged.jobs
+    assert reverted.newest("dev").number == merged.newest("dev").number + 1
+
+
+def test_a_merge_to_main_waits_in_productions_group_and_holds_nothing_else(reverted: Moment, held: Moment) -> None:
+    run = held.run("main.yml")
+    assert run.gate.held() == ["prod-approval"], held.told()
+    assert held.newest("prod").status == "PendingManualApproval"
+    assert held.newest("prod").digest == reverted.newest("dev").digest
+    assert "prod" not in held.serving
+    assert held.jobs == reverted.jobs
+
+
+def test_an_approval_deploys_and_is_written_on_the_package(world: World, held: Moment, approved: Moment) -> None:
+    [run] = approved.runs
+    assert run.conclusion == "success", run.told()
+    assert "roc_auc" in run.summary
+    version = approved.newest("prod")
+    assert version.status == "Approved"
+    assert "ines" in version.reason
+    assert "fewer false alarms" in version.reason
+    assert approved.serving == {"dev": version.digest, "prod": version.digest}
+    assert approved.notes["predictions"] == world.expected_predictions(version, "prod")
+
+
+def test_a_rejection_leaves_production_as_it_is(approved: Moment, rejected: Moment) -> None:
+    main = rejected.run("main.yml")
+    assert main.conclusion == "failure"
+    assert main.jobs["deploy"].result == "skipped"
+    assert main.jobs["reject"].result == "success", main.told()
+    version = rejected.newest("prod")
+    assert version.status == "Rejected"
+    assert "tested on too little" in version.reason
+    assert rejected.serving["prod"] == approved.serving["prod"]
+
+
+def test_an_approval_in_the_registry_is_deployed_once(world: World, rejected: Moment, by_registry: Moment) -> None:
+    assert [run.conclusion for run in by_registry.runs] == ["success", "success"], by_registry.told()
+    version = by_registry.newest("prod")
+    assert by_registry.serving["prod"] == version.digest != rejected.serving["prod"]
+    assert by_registry.notes["predictions"] == world.expected_predictions(version, "prod")
+    assert "nothing to do" in by_registry.runs[1].log
+
+
+def test_a_rollback_serves_the_version_before_and_a_late_event_does_not_undo_it(
+    world: World, approved: Moment, rolled_back: Moment
+) -> None:
+    assert rolled_back.run("rollback.yml").conclusion == "success", rolled_back.told()
+    assert rolled_back.notes["before_event"] == approved.serving["prod"]
+    assert rolled_back.serving["prod"] == approved.serving["prod"]
+    assert rolled_back.newest("prod").status == "Rejected"
+    assert rolled_back.notes["predictions"] == approved.notes["predictions"]
+
+
+def test_an_approval_job_in_an_environment_without_rules_approves_nothing(
+    rolled_back: Moment, without_rules: Moment
+) -> None:
+    run = without_rules.run("main.yml")
+    assert run.jobs["approve"].result == "failure", run.told()
+    assert "nobody has approved" in run.jobs["approve"].log
+    assert run.jobs["deploy"].result == "skipped"
+    assert without_rules.newest("prod").number == rolled_back.newest("prod").number + 1
+    assert without_rules.newest("prod").status == "PendingManualApproval"
+    assert without_rules.serving["prod"] == rolled_back.serving["prod"]
+
+
+def test_main_takes_no_model_that_did_not_pass_dev(without_rules: Moment, hotfix: Moment) -> None:
+    run = hotfix.run("main.yml")
+    assert run.conclusion == "failure"
+    assert "merge main into dev first" in run.jobs["copy"].log
+    assert hotfix.jobs == without_rules.jobs
+    assert hotfix.groups["prod"] == without_rules.groups["prod"]
+
+
+def test_a_model_below_the_gate_is_not_registered_and_the_pull_request_says_why(
+    hotfix: Moment, too_simple: Moment
+) -> None:
+    runs = {run.event.name: run for run in too_simple.runs}
+    assert runs["push"].conclusion == "failure"
+    assert runs["push"].jobs["train/train"].result == "failure"
+    assert too_simple.groups["feature"] == hotfix.groups["feature"]
+    assert set(too_simple.jobs) > set(hotfix.jobs)
+    [comment] = too_simple.notes["pull"].comments
+    assert "failed" in comment["body"]
+
+
+def test_failing_tests_train_nothing(too_simple: Moment, broken: Moment) -> None:
+    run = broken.run("feature.yml")
+    assert run.results["check"] == "failure"
+    assert run.results["train"] == "skipped"
+    assert "2 + 2 == 5" in run.log
+    assert broken.jobs == too_simple.jobs
+
+
+def test_a_pull_request_from_a_fork_gets_no_credentials(broken: Moment, from_a_fork: Moment) -> None:
+    run = from_a_fork.run("feature.yml")
+    assert run.conclusion == "success", run.told()
+    assert {name for name, result in run.results.items() if result == "success"} == {"check", "check/check"}
+    assert "acting as" not in run.log
+    assert from_a_fork.notes["pull"].comments == []
+    assert from_a_fork.jobs == broken.jobs
