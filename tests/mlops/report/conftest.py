@@ -138,23 +138,36 @@ def sandbox(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 Register = Callable[..., ModelPackage]
+Administrator = Callable[[Environment, str], Any]
+
+
+@cache
+def session_of(account: str, region: str) -> boto3.Session:
+    """A session of an account's administrator."""
+    return boto3.Session(f"sandbox-{account}", "sandbox", region_name=region)
 
 
 @pytest.fixture
-def register(project: Settings, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Register]:
-    """Registers versions of this commit's model, or of another; the groups are empty again after the test."""
+def administrator(project: Settings, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> Administrator:
+    """Clients of the administrator of an environment's account."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox)
-    # An account's administrator, chosen by whose group is written; the code under test has those of the first account.
+    return lambda environment, service: aws.client(session_of(environment.account, project.region), service)
+
+
+@pytest.fixture
+def register(
+    project: Settings, administrator: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Register]:
+    """Registers versions of this commit's model, or of another; the groups are empty again after the test."""
+    # The code under test has the credentials of the first account, as a workflow has those of one.
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox-111111111111")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
     made: list[tuple[Any, str]] = []
 
-    def client(environment: Environment, service: str = "sagemaker") -> Any:
-        return aws.client(administrator(environment.account, project.region), service)
-
     for environment in project.environments:
-        groups.create_group(administrator(environment.account, project.region), project, environment, environment.group)
-        client(environment, "s3").put_object(Bucket=environment.bucket, Key="models/model.tar.gz", Body=b"a model")
+        groups.create_group(session_of(environment.account, project.region), project, environment, environment.group)
+        s3 = administrator(environment, "s3")
+        s3.put_object(Bucket=environment.bucket, Key="models/model.tar.gz", Body=b"a model")
 
     def registered(name: str, status: str = "Approved", other: bool = False, **metadata: str) -> ModelPackage:
         environment = project.environment(name)
@@ -162,24 +175,16 @@ def register(project: Settings, sandbox: str, monkeypatch: pytest.MonkeyPatch) -
         fingerprint = "0" * 64 if other else origin.fingerprint
         known = {"fingerprint": fingerprint, "dataset": origin.dataset, "metric.roc_auc": "0.99",
                  "parameter.train.C": "1.0", "parameter.train.max_iter": "1000", **metadata}  # fmt: skip
-        answer = client(environment).create_model_package(
+        answer = administrator(environment, "sagemaker").create_model_package(
             ModelPackageGroupName=environment.group,
             ModelPackageDescription=packages.description(fingerprint, origin.commit),
             ModelApprovalStatus=status,
             InferenceSpecification=packages.specification(IMAGE, f"s3://{environment.bucket}/models/model.tar.gz"),
             CustomerMetadataProperties=known,
         )
-        made.append((client(environment), answer["ModelPackageArn"]))
-        return packages.describe(administrator(environment.account, project.region), answer["ModelPackageArn"])
+        made.append((administrator(environment, "sagemaker"), answer["ModelPackageArn"]))
+        return packages.describe(session_of(environment.account, project.region), answer["ModelPackageArn"])
 
     yield registered
     for owner, arn in made:
         owner.delete_model_package(ModelPackageName=arn)
-
-
-@cache
-def administrator(account: str, region: str) -> boto3.Session:
-    """The administrator of an account of the sandbox."""
-    return boto3.Session(
-        aws_access_key_id=f"sandbox-{account}", aws_secret_access_key="sandbox", region_name=region
-    )

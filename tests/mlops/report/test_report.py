@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 
-import boto3
 import pytest
 
 from mlops import lineage, markdown, report
@@ -72,29 +71,27 @@ def test_nothing_changed_is_said(register, reported):
     assert f"Parameters and data are those of dev v{serving.version}." in reported()
 
 
-def test_another_accounts_group_is_read_where_its_policy_allows_it(register, reported, project, sandbox):
+def test_another_accounts_group_is_read_where_its_policy_allows_it(register, reported, project, administrator):
     register("feature")
-    serving = register("prod", other=True, **{"metric.roc_auc": "0.9"})
-    assert "prod: cannot be read from feature" in reported()
-
     prod = project.environment("prod")
-    owner = boto3.client(
-        "sagemaker", region_name=project.region, endpoint_url=sandbox,
-        aws_access_key_id=f"sandbox-{prod.account}", aws_secret_access_key="sandbox",
-    )  # fmt: skip
+    serving = register("prod", other=True, **{"metric.roc_auc": "0.9"})
+    owner = administrator(prod, "sagemaker")
     group = owner.describe_model_package_group(ModelPackageGroupName=prod.group)["ModelPackageGroupArn"]
     statement = {
         "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
         "Action": ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
         "Resource": [f"{group.replace('-group/', '/')}/*", group],
     }  # fmt: skip
+
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     owner.put_model_package_group_policy(ModelPackageGroupName=prod.group, ResourcePolicy=policy)
-    try:
-        assert cells(reported(), "roc_auc")[2] == "0.9000 (+0.0900)"
-        assert cells(reported(), "metric")[2] == f"prod v{serving.version}"
-    finally:
-        owner.delete_model_package_group_policy(ModelPackageGroupName=prod.group)
+    allowed = reported()
+    owner.delete_model_package_group_policy(ModelPackageGroupName=prod.group)
+    refused = reported()
+
+    assert cells(allowed, "metric")[2] == f"prod v{serving.version}"
+    assert cells(allowed, "roc_auc")[2] == "0.9000 (+0.0900)"
+    assert "prod: cannot be read from feature" in refused
 
 
 def test_a_model_that_another_run_made_was_not_trained_again(register, reported, github):
