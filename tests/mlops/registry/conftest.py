@@ -56,10 +56,7 @@ class World:
         self.server, self.settings, self._trained = server, project, trained
         self.feature, self.dev, self.prod = project.environments
         self.said: list[str] = []
-
-    def progress(self, line: str) -> None:
-        """Where commands say what they do."""
-        self.said.append(line)
+        self.progress = self.said.append
 
     def client(self, environment: Environment, service: str = "sagemaker") -> Any:
         """A client as the administrator of an environment's account."""
@@ -348,5 +345,4 @@ def fresh(world: World) -> Callable[[], World]:
 def point_at(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     """Speak to the sandbox, under the roles that the workflows have and no more."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("MLOPS_ASSUME_ROLES", "1")
