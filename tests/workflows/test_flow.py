@@ -78,8 +78,9 @@ def squashed(world: World, pull_request: Moment) -> Moment:
 def two_features(world: World, squashed: Moment) -> Moment:
     """Two branches begin at the same commit."""
     since = time.monotonic()
-    runs = world.github.commit("feature/second", {"params.yaml": penalty(0.3)}, start="dev")
-    runs += world.github.commit("fix/third", {"params.yaml": fewer_for_the_test}, start="dev")
+    with world.github.together():
+        runs = world.github.commit("feature/second", {"params.yaml": penalty(0.3)}, start="dev")
+        runs += world.github.commit("fix/third", {"params.yaml": fewer_for_the_test}, start="dev")
     return world.moment(runs, since)
 
 
@@ -104,9 +105,21 @@ def reverted(world: World, merged: Moment) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def held(world: World, reverted: Moment) -> Moment:
-    """dev is merged to main."""
-    return merge(world, "dev", "main", "merge")
+def without_rules(world: World, reverted: Moment) -> Moment:
+    """dev is merged to main, while prod-approval has no reviewers."""
+    rules = world.github.environments.pop("prod-approval")
+    try:
+        return merge(world, "dev", "main", "merge")
+    finally:
+        world.github.environments["prod-approval"] = rules
+
+
+@pytest.fixture(scope="session")
+def held(world: World, without_rules: Moment) -> Moment:
+    """The same model comes to main again, where it now needs a review."""
+    since = time.monotonic()
+    [run] = world.github.commit("main", {"NOTES.md": "Reviewed from now on.\n"})
+    return world.moment([run], since, waits_for=run.gate.held())
 
 
 @pytest.fixture(scope="session")
@@ -152,54 +165,22 @@ def rolled_back(world: World, by_registry: Moment) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def without_rules(world: World, rolled_back: Moment) -> Moment:
-    """Another model comes to main, where somebody has removed the reviewers of prod-approval."""
-    since, before = time.monotonic(), world.github.origin.head("dev")
-    rules = world.github.environments.pop("prod-approval")
-    world.github.origin.revert("dev", before)
-    dev = world.github.pushed("dev", before)
-    try:
-        main = merge(world, "dev", "main", "merge").runs
-    finally:
-        world.github.environments["prod-approval"] = rules
-    return world.moment([*dev, *main], since)
-
-
-@pytest.fixture(scope="session")
-def hotfix(world: World, without_rules: Moment) -> Moment:
-    """Somebody commits a model straight to main."""
-    since = time.monotonic()
-    return world.moment(world.github.commit("main", {"params.yaml": penalty(0.7)}), since)
-
-
-@pytest.fixture(scope="session")
-def too_simple(world: World, hotfix: Moment) -> Moment:
-    """A branch whose model does not reach the gate, with its pull request open."""
-    since = time.monotonic()
-    world.github.origin.commit("feature/too-simple", {"NOTES.md": "Simple is good.\n"}, "begin", start="dev")
-    pull = world.github.new_pull("feature/too-simple", "dev", "Simple is good", by="mira")
-    runs = world.github.commit("feature/too-simple", {"params.yaml": penalty(0.00001)})
-    return world.moment(runs, since, pull=pull)
-
-
-@pytest.fixture(scope="session")
-def broken(world: World, too_simple: Moment) -> Moment:
-    """A branch whose tests fail."""
-    since = time.monotonic()
-    edits: dict[str, str | Edit] = {
-        "tests/few/test_few.py": "def test_two_and_two():\n    assert 2 + 2 == 5\n",
-        "params.yaml": penalty(0.9),
-    }
-    return world.moment(world.github.commit("feature/broken", edits, start="dev"), since)
-
-
-@pytest.fixture(scope="session")
-def from_a_fork(world: World, broken: Moment) -> Moment:
-    """A stranger's pull request."""
-    since = time.monotonic()
-    world.github.origin.commit("feature/stranger", {"params.yaml": penalty(0.8)}, "mine is better", start="dev")
-    pull, runs = world.github.open_pull_request("feature/stranger", fork="stranger")
-    return world.moment(runs, since, pull=pull)
+def refused(world: World, rolled_back: Moment) -> Moment:
+    """Four pushes that bring no model anywhere, at the same time."""
+    since, github = time.monotonic(), world.github
+    broken = "def test_two_and_two():\n    assert 2 + 2 == 5\n"
+    github.origin.commit("feature/too-simple", {"WHY.md": "Simple is good.\n"}, "begin", start="dev")
+    github.origin.commit("feature/stranger", {"params.yaml": penalty(0.8)}, "mine is better", start="dev")
+    pull = github.new_pull("feature/too-simple", "dev", "Simple is good", by="mira")
+    with github.together():
+        runs = {
+            "hotfix": github.commit("main", {"params.yaml": penalty(0.7)}),
+            "too simple": github.commit("feature/too-simple", {"params.yaml": penalty(0.00001)}),
+            "broken": github.commit("feature/broken", {"tests/few/test_few.py": broken}, start="dev"),
+        }
+        stranger, runs["stranger"] = github.open_pull_request("feature/stranger", fork="stranger")
+    everything = [run for each in runs.values() for run in each]
+    return world.moment(everything, since, pull=pull, stranger_pull=stranger, **runs)
 
 
 def test_the_first_push_passes_its_tests_and_says_what_to_do(world: World, first_push: Moment) -> None:
@@ -274,9 +255,19 @@ def test_a_revert_serves_the_model_before_and_trains_nothing(rebased: Moment, me
     assert reverted.newest("dev").number == merged.newest("dev").number + 1
 
 
+def test_an_approval_job_in_an_environment_without_rules_approves_nothing(
+    reverted: Moment, without_rules: Moment
+) -> None:
+    run = without_rules.run("main.yml")
+    assert run.jobs["approve"].result == "failure", run.told()
+    assert "nobody has approved" in run.jobs["approve"].log
+    assert run.jobs["deploy"].result == "skipped"
+    assert without_rules.newest("prod").status == "PendingManualApproval"
+    assert without_rules.serving == reverted.serving
+
+
 def test_a_merge_to_main_waits_in_productions_group_and_holds_nothing_else(reverted: Moment, held: Moment) -> None:
-    run = held.run("main.yml")
-    assert run.gate.held() == ["prod-approval"], held.told()
+    assert held.notes["waits_for"] == ["prod-approval"], held.told()
     assert held.newest("prod").status == "PendingManualApproval"
     assert held.newest("prod").digest == reverted.newest("dev").digest
     assert "prod" not in held.serving
@@ -324,50 +315,36 @@ def test_a_rollback_serves_the_version_before_and_a_late_event_does_not_undo_it(
     assert rolled_back.notes["predictions"] == approved.notes["predictions"]
 
 
-def test_an_approval_job_in_an_environment_without_rules_approves_nothing(
-    rolled_back: Moment, without_rules: Moment
-) -> None:
-    run = without_rules.run("main.yml")
-    assert run.jobs["approve"].result == "failure", run.told()
-    assert "nobody has approved" in run.jobs["approve"].log
-    assert run.jobs["deploy"].result == "skipped"
-    assert without_rules.newest("prod").number == rolled_back.newest("prod").number + 1
-    assert without_rules.newest("prod").status == "PendingManualApproval"
-    assert without_rules.serving["prod"] == rolled_back.serving["prod"]
-
-
-def test_main_takes_no_model_that_did_not_pass_dev(without_rules: Moment, hotfix: Moment) -> None:
-    run = hotfix.run("main.yml")
+def test_main_takes_no_model_that_did_not_pass_dev(rolled_back: Moment, refused: Moment) -> None:
+    [run] = refused.notes["hotfix"]
     assert run.conclusion == "failure"
-    assert "merge main into dev first" in run.jobs["copy"].log
-    assert hotfix.jobs == without_rules.jobs
-    assert hotfix.groups["prod"] == without_rules.groups["prod"]
+    assert "merge main into dev first" in run.jobs["copy"].log, run.told()
+    assert refused.groups["prod"] == rolled_back.groups["prod"]
+    assert refused.serving == rolled_back.serving
 
 
-def test_a_model_below_the_gate_is_not_registered_and_the_pull_request_says_why(
-    hotfix: Moment, too_simple: Moment
+def test_a_model_below_the_gate_is_not_registered_and_the_pull_request_says_so(
+    rolled_back: Moment, refused: Moment
 ) -> None:
-    runs = {run.event.name: run for run in too_simple.runs}
-    assert runs["push"].conclusion == "failure"
-    assert runs["push"].jobs["train/train"].result == "failure"
-    assert too_simple.groups["feature"] == hotfix.groups["feature"]
-    assert set(too_simple.jobs) > set(hotfix.jobs)
-    [comment] = too_simple.notes["pull"].comments
-    assert "failed" in comment["body"]
+    [run] = [each for each in refused.notes["too simple"] if each.event.name == "push"]
+    assert run.jobs["train/train"].result == "failure", run.told()
+    assert refused.groups["feature"] == rolled_back.groups["feature"]
+    [comment] = refused.notes["pull"].comments
+    assert "Not registered" in comment["body"]
 
 
-def test_failing_tests_train_nothing(too_simple: Moment, broken: Moment) -> None:
-    run = broken.run("feature.yml")
+def test_failing_tests_train_nothing(refused: Moment) -> None:
+    [run] = refused.notes["broken"]
     assert run.results["check"] == "failure"
     assert run.results["train"] == "skipped"
     assert "2 + 2 == 5" in run.log
-    assert broken.jobs == too_simple.jobs
 
 
-def test_a_pull_request_from_a_fork_gets_no_credentials(broken: Moment, from_a_fork: Moment) -> None:
-    run = from_a_fork.run("feature.yml")
+def test_a_pull_request_from_a_fork_gets_no_credentials(rolled_back: Moment, refused: Moment) -> None:
+    [run] = refused.notes["stranger"]
     assert run.conclusion == "success", run.told()
     assert {name for name, result in run.results.items() if result == "success"} == {"check", "check/check"}
     assert "acting as" not in run.log
-    assert from_a_fork.notes["pull"].comments == []
-    assert from_a_fork.jobs == broken.jobs
+    assert refused.notes["stranger_pull"].comments == []
+    # The model below the gate is the only one that was trained.
+    assert len(set(refused.jobs) - set(rolled_back.jobs)) == 2

@@ -128,7 +128,7 @@ def dispatch(request: Request) -> Answer:
     """Start a workflow, which then runs beside the one that asked."""
     if set(request.body) - {"ref", "inputs"} or "ref" not in request.body:
         return 422, {"message": "Invalid request"}
-    request.github.queue_dispatch(request.parts["workflow"], request.body["ref"], request.body.get("inputs", {}))
+    request.github.dispatched_by_job(request.parts["workflow"], request.body["ref"], request.body.get("inputs", {}))
     return 204, None
 
 

@@ -1,7 +1,8 @@
 """GitHub for one repository: what people do there, the runs that it starts, and the reviews that runs wait for."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class GitHub:
             repository, origin, self.server.url, variables or {}, secrets or {}, dict(runner or {})
         )
         self._threads: dict[int, threading.Thread] = {}
-        self._dispatched: list[Run] = []
+        self._together = False
 
     # What people do.
 
@@ -133,6 +134,17 @@ class GitHub:
         pull.merge_sha = self.origin.merge(pull.head, pull.base, how)
         pull.state = "closed"
         return [*self.pushed(pull.base, before), *self._pull_request_event(pull, "closed")]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the runs of all that happens in this block go on at the same time; it ends when they have settled."""
+        before = set(self.runs)
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+        self.settle([run for number, run in self.runs.items() if number not in before])
 
     def dispatch(self, workflow: str, inputs: Mapping[str, Any] | None = None, ref: str = "main") -> Run:
         """Start a workflow by hand or by the API.
@@ -178,9 +190,9 @@ class GitHub:
         self.pulls[pull.number] = pull
         return pull
 
-    def queue_dispatch(self, workflow: str, ref: str, inputs: Mapping[str, Any]) -> None:
-        """Start a workflow that a job has asked for by the API; `settle` returns when it has settled too."""
-        self._dispatched.append(self._dispatch(workflow, ref.removeprefix("refs/heads/"), inputs))
+    def dispatched_by_job(self, workflow: str, ref: str, inputs: Mapping[str, Any]) -> None:
+        """Start a workflow that a job has asked for by the API; `runs` has it, and `settle` waits for it."""
+        self._dispatch(workflow, ref.removeprefix("refs/heads/"), inputs)
 
     def settle(self, runs: list[Run]) -> list[Run]:
         """Wait until runs have ended or wait for a review.
@@ -225,7 +237,8 @@ class GitHub:
         documents = self._workflows(event.sha)
         default = self.repository.default_branch
         chosen = {name: each for name, each in documents.items() if triggers.starts(each, event, default)}
-        return self.settle([self._start(name, document, event) for name, document in chosen.items()])
+        runs = [self._start(name, document, event) for name, document in chosen.items()]
+        return runs if self._together else self.settle(runs)
 
     def _start(self, workflow: str, document: dict[str, Any], event: Event) -> Run:
         number = len(self.runs) + 1

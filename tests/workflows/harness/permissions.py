@@ -16,9 +16,6 @@ SCOPES = (
 DEFAULT: Permissions = {"contents": "read", "packages": "read"}
 """The token of a repository with the restricted default, which GitHub gives to new repositories."""
 
-FORK: Permissions = {scope: "read" for scope in SCOPES if scope != "id-token"}
-"""The most that a pull request from a fork gets."""
-
 EVERYTHING: Permissions = dict.fromkeys(SCOPES, "write")
 
 
@@ -44,7 +41,7 @@ def of_job(workflow: Mapping[str, Any], job: Mapping[str, Any], most: Permission
     Args:
         workflow: the workflow that the job stands in.
         job: the job.
-        most: what the event, or the caller of the workflow, leaves at most.
+        most: what the caller of the workflow leaves at most.
         called: whether the workflow runs by `workflow_call`: its own wishes are then held against the caller's.
 
     Raises:
@@ -58,3 +55,8 @@ def of_job(workflow: Mapping[str, Any], job: Mapping[str, Any], most: Permission
         raise TooMuch(f"the called workflow requests {asked}")
     granted = {scope: min(level, most.get(scope, "none"), key=LEVELS.__getitem__) for scope, level in wanted.items()}
     return {scope: level for scope, level in granted.items() if level != "none"}
+
+
+def from_a_fork(granted: Permissions) -> Permissions:
+    """What is left of a token when the event comes from a fork: nothing is written, and nobody's role taken on."""
+    return {scope: "read" for scope in granted if scope != "id-token"}

@@ -49,9 +49,10 @@ class Rewriting:
         Raises:
             TooMuch: a called workflow asks for more than its caller has.
         """
-        most = permissions.FORK if self.fork else permissions.EVERYTHING
         document = documents.load(self.folder / WORKFLOWS / name)
-        documents.dump(self._document(document, name, most, called=False), self.folder / WORKFLOWS / name)
+        documents.dump(
+            self._document(document, name, permissions.EVERYTHING, called=False), self.folder / WORKFLOWS / name
+        )
         return WORKFLOWS / name
 
     def actions(self, target: Path) -> Path:
@@ -81,6 +82,7 @@ class Rewriting:
         kept = {name: each for name, each in job.items() if name not in IGNORED}
         if "uses" in job:
             return {**kept, "uses": self._call(job["uses"], path, granted)}
+        granted = permissions.from_a_fork(granted) if self.fork else granted
         environment, record = _environment(job.get("environment"))
         self.deployments[key] = record
         token = JobToken(self.run, key, granted).text()
