@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from harness.world import Moment, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 Edit = Callable[[str], str]
 
@@ -25,6 +25,12 @@ def penalty(value: float) -> Edit:
 def fewer_for_the_test(text: str) -> str:
     """An edit of params.yaml in another place."""
     return text.replace("test_share: 0.3", "test_share: 0.25")
+
+
+def an_hour(text: str) -> str:
+    """An edit of train.py after which it takes an hour."""
+    start = 'if __name__ == "__main__":'
+    return text.replace(start, f'__import__("time").sleep(3600)\n\n{start}')
 
 
 def merge(world: World, source: str, into: str, how: str) -> Moment:
@@ -181,6 +187,18 @@ def refused(world: World, rolled_back: Moment) -> Moment:
         stranger, runs["stranger"] = github.open_pull_request("feature/stranger", fork="stranger")
     everything = [run for each in runs.values() for run in each]
     return world.moment(everything, since, pull=pull, stranger_pull=stranger, **runs)
+
+
+@pytest.fixture(scope="session")
+def cancelled(world: World, refused: Moment) -> Moment:
+    """A training that would take an hour, cancelled while it goes on."""
+    since, github = time.monotonic(), world.github
+    edits: dict[str, str | Edit] = {f"src/{world.settings['package']}/train.py": an_hour}
+    with github.together():
+        [run] = github.commit("feature/slow", edits, start="dev")
+        job = world.wait_for_job("InProgress")
+        github.cancel(run)
+    return world.moment([run], since, job=job)
 
 
 def test_the_first_push_passes_its_tests_and_says_what_to_do(world: World, first_push: Moment) -> None:
@@ -348,3 +366,11 @@ def test_a_pull_request_from_a_fork_gets_no_credentials(rolled_back: Moment, ref
     assert refused.notes["stranger_pull"].comments == []
     # The model below the gate is the only one that was trained.
     assert len(set(refused.jobs) - set(rolled_back.jobs)) == 2
+
+
+def test_a_cancelled_run_stops_its_job_and_registers_nothing(world: World, refused: Moment, cancelled: Moment) -> None:
+    [run] = cancelled.runs
+    assert run.conclusion == "cancelled"
+    job = world.client("sagemaker").describe_training_job(TrainingJobName=cancelled.notes["job"])
+    assert job["TrainingJobStatus"] in ("Stopping", "Stopped"), run.told()
+    assert cancelled.groups["feature"] == refused.groups["feature"]

@@ -3,6 +3,7 @@
 import base64
 import json
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -360,6 +361,33 @@ def test_dispatches_are_checked_against_their_inputs(opened: Open) -> None:
     for wrong in ({}, {"where": "moon"}, {"where": "dev", "extra": 1}):
         with pytest.raises(HarnessError, match="422"):
             github.dispatch("go.yml", wrong)
+
+
+def test_a_cancelled_run_gets_the_signal_in_the_process_of_its_step(opened: Open, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    github = opened({
+        ".github/workflows/main.yml": f"""
+            on: push
+            jobs:
+              waits:
+                runs-on: ubuntu-latest
+                steps:
+                  - run: |
+                      trap 'echo stopped >> {mark}; exit 130' INT
+                      mkfifo {tmp_path}/never && echo begun > {mark} && exec 3<> {tmp_path}/never && read -r -u 3 line
+              after: {{needs: waits, runs-on: ubuntu-latest, steps: [{{run: 'echo ran > {mark}'}}]}}
+        """,
+    })  # fmt: skip
+
+    with github.together():
+        [run] = github.commit("main", {"a": "1"})
+        deadline = time.monotonic() + 20
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        github.cancel(run)
+
+    assert run.conclusion == "cancelled"
+    assert mark.read_text().split() == ["begun", "stopped"]
 
 
 def test_artifacts_are_unique_in_a_run_and_leave_hidden_files_out(opened: Open) -> None:

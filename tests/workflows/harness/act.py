@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from harness import rewriting, runs
 from harness.origin import CLEAN, Origin, git
 from harness.permissions import TooMuch
 from harness.repository import Repository
-from harness.runs import Run
+from harness.runs import HarnessError, Run
 
 LABELS = ("ubuntu-latest", "ubuntu-24.04")
 BIN = Path(__file__).with_name("bin")
@@ -100,6 +102,7 @@ class Runner:
             "GITHUB_REPOSITORY_ID": str(self.repository.id),
             "GITHUB_REPOSITORY_OWNER_ID": str(self.repository.owner_id),
             "GITHUB_RUN_ID": str(run.id),
+            "GITHUB_RUN_ATTEMPT": str(run.attempt),
             "GITHUB_API_URL": f"{self.url}/api",
             "GITHUB_SERVER_URL": self.url,
             "HARNESS_URL": self.url,
@@ -125,6 +128,52 @@ def stop(run: Run) -> None:
     if run.process is not None and run.process.poll() is None:
         os.killpg(run.process.pid, signal.SIGKILL)
         run.process.wait()
+
+
+def cancel(run: Run) -> None:
+    """Cancel a run as GitHub does: SIGINT to the process of each step that runs, SIGTERM later, SIGKILL at last.
+
+    The signal goes to the step's own process, not to what that has started. Of act nothing more is needed: the steps
+    that GitHub would still run, those with `always()` or `cancelled()`, are refused here.
+
+    Raises:
+        HarnessError: the workflow has such steps, which would have to run now.
+    """
+    texts = [file.read_text(encoding="utf-8") for file in (run.folder / "work" / rewriting.WORKFLOWS).iterdir()]
+    if any(re.search(r"(?<!!)\b(?:always|cancelled)\(\)", text) for text in texts):
+        raise HarnessError("the harness can not run the steps that follow a cancellation")
+    if run.process is None or run.process.poll() is not None:
+        raise HarnessError("the run has ended and can not be cancelled")
+    os.kill(run.process.pid, signal.SIGSTOP)
+    steps = _children(run.process.pid)
+    for sent, seconds in ((signal.SIGINT, 7.5), (signal.SIGTERM, 2.5), (signal.SIGKILL, 1)):
+        alive = [step for step in steps if not _ended(step)]
+        for step in alive:
+            os.kill(step, sent)
+        deadline = time.monotonic() + seconds
+        while alive and not all(_ended(step) for step in alive) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    run.cancelled = True
+    stop(run)
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that a process has started; Linux only, as GitHub's runners are."""
+    found = [(int(file.parent.name), _stat(file.parent.name)) for file in Path("/proc").glob("[0-9]*/stat")]
+    return [number for number, stat in found if stat and int(stat[1]) == parent]
+
+
+def _ended(process: int) -> bool:
+    stat = _stat(str(process))
+    return not stat or stat[0] == "Z"
+
+
+def _stat(process: str) -> list[str]:
+    """State, parent and the rest of what Linux says of a process; nothing when it is gone."""
+    try:
+        return Path("/proc", process, "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _finish(run: Run, process: subprocess.Popen[bytes]) -> None:

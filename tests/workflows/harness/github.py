@@ -165,6 +165,15 @@ class GitHub:
         run.gate.decide(environment, False, by, comment, lambda: not run.finished)
         return self.settle([run])[0]
 
+    def cancel(self, run: Run) -> Run:
+        """Cancel a run."""
+        act.cancel(run)
+        return self.settle([run])[0]
+
+    def rerun(self, run: Run) -> Run:
+        """Run a workflow again, for the same event."""
+        return self.settle([self._start(run.workflow, run.document, run.event, run.attempt + 1)])[0]
+
     def stop(self) -> None:
         """End what still runs or waits."""
         for run in self.runs.values():
@@ -240,7 +249,7 @@ class GitHub:
         runs = [self._start(name, document, event) for name, document in chosen.items()]
         return runs if self._together else self.settle(runs)
 
-    def _start(self, workflow: str, document: dict[str, Any], event: Event) -> Run:
+    def _start(self, workflow: str, document: dict[str, Any], event: Event, attempt: int = 1) -> Run:
         number = len(self.runs) + 1
         run_folder = self.folder / f"run-{number}"
         run_folder.mkdir(parents=True)
@@ -248,7 +257,9 @@ class GitHub:
         reference = {"ref": event.ref} if event.name != "pull_request" else {}
         event = Event(**{**vars(event), "payload": {**common, **reference, **event.payload}})
         gate = Gate(self.environments, event.actor, event.ref.removeprefix("refs/heads/"))
-        run = Run(1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document)
+        run = Run(
+            1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document, attempt
+        )
         self.runs[run.id] = run
         thread = self.runner.start(run)
         if thread:

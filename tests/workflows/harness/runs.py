@@ -60,6 +60,7 @@ class Run:
     folder: Path
     gate: Gate
     document: dict[str, Any]
+    attempt: int = 1
     jobs: dict[str, Job] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     finished: bool = False
@@ -125,6 +126,8 @@ def read(run: Run, log: str, errors: str, code: int) -> None:
             run.problems.append(message.strip())
         if "job" in record:
             _note(run, record, message)
+    if run.cancelled:
+        return
     callers = {name for name, job in run.document["jobs"].items() if "uses" in job}
     for caller in callers:
         _derive_result_of_caller(run, caller)
@@ -132,7 +135,7 @@ def read(run: Run, log: str, errors: str, code: int) -> None:
     for name in run.document["jobs"]:
         if not any(job.id == name and job.result != "not-run" for job in run.jobs.values()):
             run.problems.append(f"job {name} neither ran nor was skipped")
-    if code and not run.cancelled and not any(job.result == "failure" for job in run.jobs.values()):
+    if code and not any(job.result == "failure" for job in run.jobs.values()):
         run.problems.append("act itself failed: " + (errors.strip() or log.strip())[-800:])
 
 

@@ -164,6 +164,16 @@ class World:
         names = [each["TrainingJobName"] for each in training] + [each["ProcessingJobName"] for each in processing]
         return sorted(names)
 
+    def wait_for_job(self, status: str) -> str:
+        """Wait until a training job has a status, and give its name."""
+        client = self.client("sagemaker")
+        deadline = time.monotonic() + 60
+        while not (found := client.list_training_jobs(StatusEquals=status)["TrainingJobSummaries"]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no training job became {status}")
+            time.sleep(0.1)
+        return str(found[0]["TrainingJobName"])
+
     @cached_property
     def request(self) -> bytes:
         """Rows to ask endpoints with, from the contract."""
