@@ -78,7 +78,14 @@ def _alarms(described: Project, environment: Environment, endpoint: str) -> None
         "errors": {"metric_name": "Invocation5XXErrors", "statistic": "Sum", "threshold": 1.0},
         "latency": {"metric_name": "ModelLatency", "statistic": "Average", "threshold": LATENCY_LIMIT_MICROSECONDS},
         # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
-        "manual": {"metric_name": "StoppedByHand", "statistic": "Sum", "threshold": 1.0, "namespace": "mlops"},
+        # With no data to judge by it stays as it was set; notBreaching would calm it after a period.
+        "manual": {
+            "metric_name": "StoppedByHand",
+            "statistic": "Sum",
+            "threshold": 1.0,
+            "namespace": "mlops",
+            "treat_missing_data": "ignore",
+        },
     }
     for name, rule in rules.items():
         if f"{endpoint}-{name}" not in cloudwatch.alarms:

@@ -51,6 +51,27 @@ class Hosting:
         self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.world.role, PrimaryContainer=container)
         return name
 
+    def package(self, word: str, status: str) -> str:
+        """A version, in a group of its own, of a model that answers with a word."""
+        group, code = self.name("group"), SAYS.format(word=word, before="pass")
+        data = self.world.archive(f"models/{group}/model.tar.gz", **{"code/inference__py": code})
+        self.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+        specification = {
+            "Containers": [{"Image": self.world.image, "ModelDataUrl": data}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        }
+        made = self.sagemaker.create_model_package(
+            ModelPackageGroupName=group, ModelApprovalStatus=status, InferenceSpecification=specification
+        )
+        return str(made["ModelPackageArn"])
+
+    def packaged(self, package: str) -> str:
+        """A model of a version."""
+        name, container = self.name("model"), {"ModelPackageName": package}
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=self.world.role, PrimaryContainer=container)
+        return name
+
     def variant(self, model: str, name: str = "AllTraffic", **given: Any) -> dict[str, Any]:
         """A variant on two instances."""
         return {

@@ -178,31 +178,32 @@ def test_an_endpoint_whose_model_does_not_load_says_why_and_can_only_be_deleted(
 
 
 def test_only_approved_packages_become_models(hosting):
-    data = hosting.world.archive("models/package/model.tar.gz", **{"code/inference__py": "def model_fn(f): return 1"})
-    hosting.sagemaker.create_model_package_group(ModelPackageGroupName="packages")
-    package = hosting.sagemaker.create_model_package(
-        ModelPackageGroupName="packages",
-        ModelApprovalStatus="PendingManualApproval",
-        InferenceSpecification={
-            "Containers": [{"Image": hosting.world.image, "ModelDataUrl": data}],
-            "SupportedContentTypes": ["text/csv"],
-            "SupportedResponseMIMETypes": ["text/csv"],
-        },
-    )["ModelPackageArn"]
-
-    def create(name):
-        hosting.sagemaker.create_model(
-            ModelName=name, ExecutionRoleArn=hosting.world.role, PrimaryContainer={"ModelPackageName": package}
-        )
+    package = hosting.package("packaged", "PendingManualApproval")
 
     with pytest.raises(ClientError, match="PendingManualApproval, it has to be Approved"):
-        create("packaged")
+        hosting.packaged(package)
     hosting.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
-    create("packaged")
-    configuration = hosting.configuration(hosting.variant("packaged"))
+    configuration = hosting.configuration(hosting.variant(hosting.packaged(package)))
     hosting.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
     with pytest.raises(ClientError, match="Rejected, it has to be Approved"):
         hosting.endpoint(configuration)
+
+
+def test_what_serves_goes_on_when_its_package_is_rejected_and_the_sandbox_starts_again(
+    start_sandbox, hosting_in, tmp_path
+):
+    process, world = start_sandbox(tmp_path)
+    first = hosting_in(world)
+    package = first.package("kept", "Approved")
+    endpoint = first.endpoint(first.configuration(first.variant(first.packaged(package))))
+    first.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
+
+    process.terminate()
+    process.wait()
+    second = hosting_in(start_sandbox(tmp_path)[1])
+
+    assert second.describe(endpoint)["ProductionVariants"][0]["DeployedImages"][0]["SpecifiedImage"] == world.image
+    assert second.ask(endpoint)[0] == "kept hello"
 
 
 def test_a_model_needs_its_artefact(hosting):

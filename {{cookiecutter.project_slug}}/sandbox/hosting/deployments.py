@@ -103,14 +103,20 @@ def table(call: Call) -> dict[str, Document]:
         return call.table(KIND)
 
 
-def fleet_of(call: Call, endpoint: str, configuration: Document) -> Fleet:
+def fleet_of(call: Call, endpoint: str, configuration: Document, again: bool = False) -> Fleet:
     """The fleet, not started yet, that serves a configuration.
+
+    Args:
+        call: who asks.
+        endpoint: its name.
+        configuration: of the endpoint.
+        again: it served before the sandbox was restarted, so its packages may have lost their approval since.
 
     Raises:
         Refusal: a model is gone, or its package is not Approved any more.
     """
     contents = {
-        variant["VariantName"]: models.resolve(call, models.found(call, variant["ModelName"]))
+        variant["VariantName"]: models.resolve(call, models.found(call, variant["ModelName"]), again)
         for variant in configurations.variants(configuration)
     }
     return Fleet(call.sandbox, call.caller.account, call.caller.region, endpoint, configuration, contents)
@@ -123,7 +129,7 @@ def serving(call: Call, endpoint: Document) -> Traffic:
         if known:
             return known
         configuration = configurations.found(call, endpoint["EndpointConfigName"])
-        fleet = fleet_of(call, endpoint["EndpointName"], configuration)
+        fleet = fleet_of(call, endpoint["EndpointName"], configuration, again=True)
         return traffic.open_to(call.sandbox, endpoint["EndpointArn"], fleet)
 
 
@@ -157,7 +163,7 @@ def announce(sandbox: Sandbox, account: str, region: str, endpoint: Document) ->
 
 def _images(call: Call, variant: Document) -> list[Document]:
     try:
-        image = models.resolve(call, models.found(call, variant["ModelName"])).image
+        image = models.resolve(call, models.found(call, variant["ModelName"]), again=True).image
     except Refusal:
         return []  # Its model was deleted, or its package rejected, while it served.
     return [{"SpecifiedImage": image, "ResolvedImage": image}]

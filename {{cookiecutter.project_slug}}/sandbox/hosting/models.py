@@ -82,8 +82,13 @@ def found(call: Call, name: str) -> Document:
     return model
 
 
-def resolve(call: Call, model: Document) -> Content:
+def resolve(call: Call, model: Document, again: bool = False) -> Content:
     """Image, artefact and variables of a model, those of its package included.
+
+    Args:
+        call: who asks.
+        model: what CreateModel was given.
+        again: it serves already, so whether its package is approved is no question any more.
 
     Raises:
         Refusal: the model is not one that can be served: several containers, a package that is not approved, no
@@ -96,7 +101,7 @@ def resolve(call: Call, model: Document) -> Content:
     if not model.get("ExecutionRoleArn"):
         raise Refusal("ValidationException", "ExecutionRoleArn is needed to read the model data")
     if container.get("ModelPackageName"):
-        container = _of_package(call, container)
+        container = _of_package(call, container, again)
     variables = container.get("Environment") or {}
     if sum(len(name) + len(value) for name, value in variables.items()) > _ALL_VARIABLES:
         raise Refusal("ValidationException", "Environment variables have more than 32 KB in all.")
@@ -109,7 +114,7 @@ def resolve(call: Call, model: Document) -> Content:
     return Content(container["Image"], data, variables, model["ExecutionRoleArn"], isolated)
 
 
-def _of_package(call: Call, container: Document) -> Document:
+def _of_package(call: Call, container: Document, again: bool) -> Document:
     """The container that a package specifies; another account's package needs that account's consent."""
     package = registry.find(call, container["ModelPackageName"])
     arn = package["ModelPackageArn"]
@@ -117,7 +122,7 @@ def _of_package(call: Call, container: Document) -> Document:
         permission = Permission("sagemaker:CreateModel", arn)
         if why := refused_because(call.sandbox, call.caller, permission):
             raise denied(call.caller, permission, why)
-    if package.get("ModelApprovalStatus") != "Approved":
+    if not again and package.get("ModelApprovalStatus") != "Approved":
         why = f"its approval status is {package.get('ModelApprovalStatus')}, it has to be Approved"
         raise Refusal("ValidationException", f"Model package {arn} cannot be used to create a model: {why}.")
     specification: Document = package["InferenceSpecification"]["Containers"][0]

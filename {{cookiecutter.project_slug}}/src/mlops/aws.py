@@ -32,13 +32,13 @@ def duty_in(settings: Settings, environment: Environment) -> Duty:
 def session(settings: Settings, environment: Environment, duty: Duty) -> boto3.Session:
     """A session that acts in an environment's account.
 
-    With MLOPS_ASSUME_ROLES=1 it holds the role of the duty and no more, as a workflow does; without it, on the
-    sandbox the account's administrator, on AWS whatever credentials the shell or the workflow has.
+    On the sandbox, and with MLOPS_ASSUME_ROLES=1 on AWS, it holds the role of the duty and no more, as a workflow
+    does; else it has whatever credentials the shell or the workflow has.
 
     Raises:
         Failure: the role can not be assumed.
     """
-    if os.environ.get("MLOPS_ASSUME_ROLES") == "1":
+    if settings.aws == "sandbox" or os.environ.get("MLOPS_ASSUME_ROLES") == "1":
         return assumed(base(settings, environment), environment.role(duty), settings.region)
     return base(settings, environment)
 

@@ -37,7 +37,6 @@ def playground(project: Settings, time_scale: float) -> Iterator[Settings]:
         for name in [name for name in os.environ if name.startswith(("AWS_", "GITHUB_"))]:
             del os.environ[name]
         os.environ["MLOPS_SANDBOX_STATE"] = str(folder / "sandbox")
-        os.environ["MLOPS_ASSUME_ROLES"] = "1"
         copy = settings.load(root)
         process = sandbox.start(copy, time_scale, warm=True)
         server = sandbox.running(sandbox.folder(copy))
