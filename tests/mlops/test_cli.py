@@ -10,10 +10,10 @@ import pytest
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
-COMMANDS = (
-    "run fingerprint register promote approve reject deploy verify rollback predict status history reproduce demo groups "
-    "sandbox"
-).split()
+COMMANDS = [
+    "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
+    "status", "history", "reproduce", "report", "groups", "sandbox", "demo",
+]  # fmt: skip
 
 
 def mlops(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

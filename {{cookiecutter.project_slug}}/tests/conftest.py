@@ -33,6 +33,12 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases(root: Path) -> Path:
+    """A third of the cases of data/raw, kept in git: a machine that only tests has not pulled the data from DVC."""
+    return root / "tests" / "cases"
+
+
+@pytest.fixture(scope="session")
 def script(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Script:
     """Runs a script of the model's package from a copy that stands alone, with the folders that it is told."""
     code = tmp_path_factory.mktemp("code")
@@ -53,14 +59,14 @@ def script(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Script:
 
 
 @pytest.fixture(scope="session")
-def pipeline(root: Path, script: Script, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """One run of prepare, train and evaluate on the project's data with the project's parameters."""
+def pipeline(root: Path, cases: Path, script: Script, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """One run of prepare, train and evaluate on the cases with the project's parameters."""
     parameters = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     folder = tmp_path_factory.mktemp("pipeline")
     prepared, model, reports = folder / "prepared", folder / "model", folder / "reports"
     logs = []
     for name, folders in {
-        "prepare": {"SM_CHANNEL_RAW": root / "data" / "raw", "SM_OUTPUT_DATA_DIR": prepared},
+        "prepare": {"SM_CHANNEL_RAW": cases, "SM_OUTPUT_DATA_DIR": prepared},
         "train": {"SM_CHANNEL_PREPARED": prepared, "SM_MODEL_DIR": model},
         "evaluate": {"SM_CHANNEL_PREPARED": prepared, "SM_CHANNEL_MODEL": model, "SM_OUTPUT_DATA_DIR": reports},
     }.items():

@@ -109,8 +109,8 @@ def test_shares_that_leave_a_set_empty_are_refused(shares, capsys):
     assert "each is needed above 0" in capsys.readouterr().err
 
 
-def test_new_data_moves_no_row_to_another_set(root):
-    today = raw.read(root / "data" / "raw")
+def test_new_data_moves_no_row_to_another_set(cases):
+    today = raw.read(cases)
     later = today.features * 1.001
     more = rows.Rows(
         np.concatenate([later, today.features]),
@@ -139,17 +139,17 @@ def test_files_rows_and_columns_may_come_in_any_order(table, tmp_path):
         np.testing.assert_array_equal(one[name].labels, two[name].labels)
 
 
-def test_the_sets_share_no_row_and_lose_none(root, pipeline):
+def test_the_sets_share_no_row_and_lose_none(cases, pipeline):
     sets = [rows.read(pipeline.prepared / f"{name}.parquet") for name in ("train", "validation", "test")]
 
     everything = np.concatenate([part.ids for part in sets])
 
-    assert sorted(everything) == sorted(raw.read(root / "data" / "raw").ids)
+    assert sorted(everything) == sorted(raw.read(cases).ids)
     assert len(set(everything)) == len(everything)
 
 
-def test_what_is_written_is_what_is_read(tmp_path, root):
-    data = raw.read(root / "data" / "raw")
+def test_what_is_written_is_what_is_read(tmp_path, cases):
+    data = raw.read(cases)
 
     rows.write(data, tmp_path / "data.parquet")
     again = rows.read(tmp_path / "data.parquet")

@@ -155,9 +155,7 @@ def administrator(project: Settings, sandbox: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def register(
-    project: Settings, administrator: Administrator, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Register]:
+def register(project: Settings, administrator: Administrator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Register]:
     """Registers versions of this commit's model, or of another; the groups are empty again after the test."""
     # The code under test has the credentials of the first account, as a workflow has those of one.
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox-111111111111")

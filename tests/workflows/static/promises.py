@@ -97,8 +97,14 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
     ("main", "rejected", PUSH, {"approve": "failure"}, WAITING, ["check", "copy", "approve", "reject"]),
     ("main", "cancelled", PUSH, {"approve": "cancelled"}, WAITING, ["check", "copy", "approve"]),
     ("main", "cancelled once approved", PUSH, {CANCELLED_AFTER: "approve"}, WAITING, ["check", "copy", "approve"]),
-    ("main", "cancelled once rejected", PUSH, {"approve": "failure", CANCELLED_AFTER: "approve"}, WAITING,
-     ["check", "copy", "approve"]),
+    (
+        "main",
+        "cancelled once rejected",
+        PUSH,
+        {"approve": "failure", CANCELLED_AFTER: "approve"},
+        WAITING,
+        ["check", "copy", "approve"],
+    ),
     ("main", "cancelled while it copies", PUSH, {"copy": "cancelled"}, SERVED, ["check", "copy"]),
     ("main", "did not pass dev", PUSH, {"copy": "failure"}, SERVED, ["check", "copy"]),
     ("main", "did not pass dev, and said nothing", PUSH, {"copy": "failure"}, READY, ["check", "copy"]),
@@ -152,7 +158,6 @@ def broken(repo: Repository) -> Iterator[str]:
         steps = holder["steps"]
         if (passed := steps_that_run(steps, context, ends)) != expected_steps:
             yield f"{name}: {what}: steps {passed} run"
-
 
     asked = {path.rpartition("/")[2].removesuffix(".yml"): document["on"]["workflow_dispatch"]["inputs"]
              for path, document in repo.workflows.items() if "workflow_dispatch" in document["on"]}  # fmt: skip
