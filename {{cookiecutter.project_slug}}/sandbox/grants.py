@@ -68,7 +68,8 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
         [
             *_bucket(environment.bucket, write=True),
             *_jobs(project, environment),
-            *_group(project, environment),
+            # Of the later ones too: the report compares a new model with what serves there.
+            *(statement for each in project.environments for statement in _group(project, each)),
             _allow(["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"], _versions(project, environment)),
             *_watch(project, environment),
             _pass_role(environment),

@@ -52,9 +52,11 @@ def create_group(session: boto3.Session, settings: Settings, environment: Enviro
         except ClientError as error:
             if "already exists" not in aws.reason(error).lower():
                 raise
-    reader = settings.after(environment)
-    if reader is not None and reader.account != environment.account:
-        allow_reading(client, policy(settings, environment, name, reader), name)
+    # The next environment promotes from it, and the first one compares a new model with what serves here.
+    readers = [each for each in (settings.after(environment), settings.environments[0]) if each is not None]
+    accounts = sorted({each.account for each in readers} - {environment.account})
+    if accounts:
+        allow_reading(client, policy(settings, environment, name, accounts), name)
 
 
 def allow_reading(client: Any, wanted: dict[str, Any], name: str) -> None:
@@ -71,10 +73,12 @@ def allow_reading(client: Any, wanted: dict[str, Any], name: str) -> None:
             client.put_model_package_group_policy(ModelPackageGroupName=name, ResourcePolicy=json.dumps(wanted))
 
 
-def policy(settings: Settings, environment: Environment, name: str, reader: Environment) -> dict[str, Any]:
-    """Lets the next environment's account read a group; whom of its own it lets do so is that account's say."""
+def policy(settings: Settings, environment: Environment, name: str, accounts: list[str]) -> dict[str, Any]:
+    """Lets other environments' accounts read a group; whom of its own one lets do so is that account's say."""
     arn = packages.group_arn(settings.region, environment.account, name)
-    principal = {"AWS": f"arn:aws:iam::{reader.account}:root"}
+    roots = [f"arn:aws:iam::{account}:root" for account in accounts]
+    # As IAM gives it back: a list of one is no list.
+    principal = {"AWS": roots[0] if len(roots) == 1 else roots}
     versions = arn.replace(":model-package-group/", ":model-package/") + "/*"
     return {
         "Version": "2012-10-17",

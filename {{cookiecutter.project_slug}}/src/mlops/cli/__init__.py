@@ -7,7 +7,7 @@ import traceback
 import typer
 
 from mlops import display
-from mlops.cli import laptop, model, registry, release
+from mlops.cli import laptop, model, registry, release, workflow
 from mlops.errors import BadInput, Failure
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (model, release, registry, laptop):
+for part in (model, release, registry, workflow, laptop):
     app.add_typer(part.app)
 app.add_typer(registry.group_commands, name="groups")
 app.add_typer(laptop.sandbox_commands, name="sandbox")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened, run_url, who
+from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened, who
 from mlops.errors import BadInput, Failure
 
 app = typer.Typer()
@@ -51,12 +51,13 @@ def fingerprint(json: JsonFlag = False) -> None:
 @app.command()
 def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
     """Register what was trained from this commit, if it passes the gate. Example: mlops register --env feature"""
-    from mlops import jobs, lineage, registration
+    from mlops import github, jobs, lineage, registration
 
     project, environment = opened(env)
     origin = lineage.of(project)
     model = jobs.trained_model(project, environment)
-    package = registration.register(project, environment, model, origin, run_url=run_url(), registered_by=who())
+    package = registration.register(project, environment, model, origin, run_url=github.run_url(), registered_by=who())
+    display.write_outputs({"package": package.arn, "version": str(package.version)})
     display.show(package, f"registered: {package.group} version {package.version} ({package.status})", json)
 
 

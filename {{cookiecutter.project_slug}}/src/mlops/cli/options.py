@@ -47,9 +47,3 @@ def who() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-
-
-def run_url() -> str:
-    """Address of the workflow run that this command is part of; empty elsewhere."""
-    parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
-    return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""

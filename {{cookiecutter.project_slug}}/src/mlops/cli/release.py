@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,8 +12,21 @@ from mlops.errors import BadInput
 
 app = typer.Typer()
 
-ByOption = Annotated[str, typer.Option("--by", help="Who decides.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who decides; in a workflow, who has reviewed its run.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; in a workflow, what the reviewers wrote.")]
+
+
+def reviewed(environment: str, state: Literal["approved", "rejected"], by: str, reason: str) -> tuple[str, str]:
+    """Who decides and why, as they were given; in a workflow that gives neither, as the reviewers of its run did."""
+    from mlops import github
+
+    if by or reason or not github.active():
+        for option, value in [("--by", by), ("--reason", reason)]:
+            if not value:
+                raise BadInput(f"Missing option '{option}'; say who decides and why")
+        return by, reason
+    review = github.review(f"{environment}-approval", state)
+    return review.who, review.why
 
 
 @app.command()
@@ -25,14 +38,16 @@ def promote(
 
     project, environment = opened(to)
     packages = promotion.promote(project, environment, lineage.fingerprint(project))
+    waiting = any(package.status == "PendingManualApproval" for package in packages)
+    display.write_outputs({"version": str(packages[0].version), "pending": str(waiting).lower()})
     lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
     display.show(packages, "\n".join(lines), json)
 
 
 @app.command()
 def approve(
-    by: ByOption,
-    reason: ReasonOption,
+    by: ByOption = "",
+    reason: ReasonOption = "",
     env: EnvironmentOption = "prod",
     version: VersionOption = None,
     group: GroupOption = None,
@@ -41,6 +56,7 @@ def approve(
     """Approve a waiting version. Example: mlops approve --env prod --by mira --reason "better recall" """
     from mlops import approval
 
+    by, reason = reviewed(env, "approved", by, reason)
     project, environment = opened(env)
     package = approval.approve(project, environment, by=by, why=reason, version=version, group=group)
     display.show(package, f"approved: {package.group} version {package.version}, by {by}", json)
@@ -48,8 +64,8 @@ def approve(
 
 @app.command()
 def reject(
-    by: ByOption,
-    reason: ReasonOption,
+    by: ByOption = "",
+    reason: ReasonOption = "",
     env: EnvironmentOption = "prod",
     version: VersionOption = None,
     group: GroupOption = None,
@@ -58,6 +74,7 @@ def reject(
     """Reject a version, so that it is never deployed. Example: mlops reject --by mira --reason "wrong data" """
     from mlops import approval
 
+    by, reason = reviewed(env, "rejected", by, reason)
     project, environment = opened(env)
     package = approval.reject(project, environment, by=by, why=reason, version=version, group=group)
     display.show(package, f"rejected: {package.group} version {package.version}, by {by}", json)
