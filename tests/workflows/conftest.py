@@ -1,13 +1,49 @@
-"""The one world that the scenarios share: a project of the template, pushed to GitHub for the first time."""
+"""What the workflow tests share: small repositories on GitHub, and the one world with the deeds done in it.
 
-from collections.abc import Iterator
+The deeds are fixtures, each done once and in this order, since each begins where the one before has ended.
+"""
+
+import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.environments import Environment
-from harness.world import World, bake
+
+from harness import Environment, GitHub, Origin, Repository
+from harness.origin import git
+from harness.world import Moment, World, bake
 
 TEMPLATE = Path(__file__).parents[2]
+REPOSITORY = Repository("example", 101, "churn", 202)
+Open = Callable[..., GitHub]
+Edit = Callable[[str], str]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """Opens a repository with the workflows, actions and other files that a test writes."""
+    made: list[GitHub] = []
+
+    def open_repository(files: dict[str, str], **rules: Environment) -> GitHub:
+        source = tmp_path / "source"
+        source.mkdir()
+        git(source, "init", "-q", "-b", "main")
+        for path, text in files.items():
+            file = source / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(textwrap.dedent(text), encoding="utf-8")
+        git(source, "add", "-A")
+        git(source, "commit", "-q", "-m", "Start")
+        git(source, "branch", "dev")
+        environments = {name.replace("_", "-"): rule for name, rule in rules.items()}
+        github = GitHub(tmp_path / "github", REPOSITORY, Origin(tmp_path, source), environments)
+        made.append(github)
+        return github
+
+    yield open_repository
+    for github in made:
+        github.stop()
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +58,189 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     opened = World(folder, bake(TEMPLATE, folder), rules)
     yield opened
     opened.stop()
+
+
+def penalty(value: float) -> Edit:
+    """An edit of params.yaml that makes another model, and nothing else."""
+    return lambda text: "\n".join(
+        f"  C: {value}" if line.strip().startswith("C:") else line for line in text.splitlines()
+    ) + "\n"  # fmt: skip
+
+
+def fewer_for_the_test(text: str) -> str:
+    """An edit of params.yaml in another place."""
+    return text.replace("test_share: 0.3", "test_share: 0.25")
+
+
+def an_hour(text: str) -> str:
+    """An edit of train.py after which it takes an hour."""
+    start = 'if __name__ == "__main__":'
+    return text.replace(start, f'__import__("time").sleep(3600)\n\n{start}')
+
+
+def merge(world: World, source: str, into: str, how: str) -> Moment:
+    """Merge a branch by a button, without the pull request's own runs."""
+    since, before = time.monotonic(), world.github.origin.head(into)
+    world.github.origin.merge(source, into, how)  # type: ignore[arg-type]
+    return world.moment(world.github.pushed(into, before), since)
+
+
+@pytest.fixture(scope="session")
+def first_push(world: World) -> Moment:
+    """main and dev come to GitHub; their check runs every test that is not slow."""
+    since = time.monotonic()
+    with world.all_tests():
+        runs = world.github.pushed("main")
+    return world.moment([*runs, *world.github.pushed("dev")], since)
+
+
+@pytest.fixture(scope="session")
+def feature(world: World, first_push: Moment) -> Moment:
+    """The first model: a branch with a changed parameter."""
+    since = time.monotonic()
+    runs = world.github.commit("feature/first", {"params.yaml": penalty(0.5)}, start="dev")
+    return world.moment(runs, since)
+
+
+@pytest.fixture(scope="session")
+def unchanged(world: World, feature: Moment) -> Moment:
+    """A second push to the branch that changes nothing of the model."""
+    since = time.monotonic()
+    return world.moment(world.github.commit("feature/first", {"NOTES.md": "Why this penalty.\n"}), since)
+
+
+@pytest.fixture(scope="session")
+def pull_request(world: World, unchanged: Moment) -> Moment:
+    """The pull request, opened after the pushes."""
+    since = time.monotonic()
+    pull, runs = world.github.open_pull_request("feature/first")
+    return world.moment(runs, since, pull=pull)
+
+
+@pytest.fixture(scope="session")
+def squashed(world: World, pull_request: Moment) -> Moment:
+    """It is merged by squash."""
+    since = time.monotonic()
+    runs = world.github.merge(pull_request.notes["pull"], "squash")
+    return world.moment(runs, since, predictions=world.predictions("dev"))
+
+
+@pytest.fixture(scope="session")
+def two_features(world: World, squashed: Moment) -> Moment:
+    """Two branches begin at the same commit."""
+    since = time.monotonic()
+    with world.github.together():
+        runs = world.github.commit("feature/second", {"params.yaml": penalty(0.3)}, start="dev")
+        runs += world.github.commit("fix/third", {"params.yaml": fewer_for_the_test}, start="dev")
+    return world.moment(runs, since)
+
+
+@pytest.fixture(scope="session")
+def rebased(world: World, two_features: Moment) -> Moment:
+    """The first of the two is merged by rebase."""
+    return merge(world, "feature/second", "dev", "rebase")
+
+
+@pytest.fixture(scope="session")
+def merged(world: World, rebased: Moment) -> Moment:
+    """The second of the two is merged: nobody has trained a tree with both."""
+    return merge(world, "fix/third", "dev", "merge")
+
+
+@pytest.fixture(scope="session")
+def reverted(world: World, merged: Moment) -> Moment:
+    """The second of the two is taken back."""
+    since, before = time.monotonic(), world.github.origin.head("dev")
+    world.github.origin.revert("dev", before)
+    return world.moment(world.github.pushed("dev", before), since)
+
+
+@pytest.fixture(scope="session")
+def without_rules(world: World, reverted: Moment) -> Moment:
+    """dev is merged to main, while prod-approval has no reviewers."""
+    rules = world.github.environments.pop("prod-approval")
+    try:
+        return merge(world, "dev", "main", "merge")
+    finally:
+        world.github.environments["prod-approval"] = rules
+
+
+@pytest.fixture(scope="session")
+def held(world: World, without_rules: Moment) -> Moment:
+    """The same model comes to main again, where it now needs a review."""
+    since = time.monotonic()
+    [run] = world.github.commit("main", {"NOTES.md": "Reviewed from now on.\n"})
+    return world.moment([run], since, waits_for=run.gate.held())
+
+
+@pytest.fixture(scope="session")
+def approved(world: World, held: Moment) -> Moment:
+    """A reviewer approves."""
+    since = time.monotonic()
+    run = world.github.approve(held.run("main.yml"), "prod-approval", by="ines", comment="fewer false alarms")
+    return world.moment([run], since, predictions=world.predictions("prod"))
+
+
+@pytest.fixture(scope="session")
+def rejected(world: World, approved: Moment) -> Moment:
+    """Both features together come to main after all, and a reviewer rejects them."""
+    since, before = time.monotonic(), world.github.origin.head("dev")
+    world.github.origin.revert("dev", before)
+    dev = world.github.pushed("dev", before)
+    [run] = merge(world, "dev", "main", "merge").runs
+    world.github.reject(run, "prod-approval", by="ines", comment="tested on too little")
+    return world.moment([*dev, run], since)
+
+
+@pytest.fixture(scope="session")
+def by_registry(world: World, rejected: Moment) -> Moment:
+    """Somebody approves that version in the registry after all; the event comes twice."""
+    since = time.monotonic()
+    version = rejected.newest("prod")
+    world.client("sagemaker", "prod").update_model_package(
+        ModelPackageArn=version.arn, ModelApprovalStatus="Approved", ApprovalDescription="in Studio"
+    )
+    inputs = {"environment": "prod", "package": version.arn}
+    runs = [world.github.dispatch("approved.yml", inputs) for _ in range(2)]
+    return world.moment(runs, since, predictions=world.predictions("prod"))
+
+
+@pytest.fixture(scope="session")
+def rolled_back(world: World, by_registry: Moment) -> Moment:
+    """Production goes back; then the event of the approval comes once more."""
+    since = time.monotonic()
+    run = world.github.dispatch("rollback.yml", {"environment": "prod"})
+    before_event = world.serving("prod")
+    late = world.github.dispatch("approved.yml", {"environment": "prod"})
+    return world.moment([run, late], since, predictions=world.predictions("prod"), before_event=before_event)
+
+
+@pytest.fixture(scope="session")
+def refused(world: World, rolled_back: Moment) -> Moment:
+    """Four pushes that bring no model anywhere, at the same time."""
+    since, github = time.monotonic(), world.github
+    broken = "def test_two_and_two():\n    assert 2 + 2 == 5\n"
+    github.origin.commit("feature/too-simple", {"WHY.md": "Simple is good.\n"}, "begin", start="dev")
+    github.origin.commit("feature/stranger", {"params.yaml": penalty(0.8)}, "mine is better", start="dev")
+    pull = github.new_pull("feature/too-simple", "dev", "Simple is good", by="mira")
+    with github.together():
+        runs = {
+            "hotfix": github.commit("main", {"params.yaml": penalty(0.7)}),
+            "too simple": github.commit("feature/too-simple", {"params.yaml": penalty(0.00001)}),
+            "broken": github.commit("feature/broken", {"tests/few/test_few.py": broken}, start="dev"),
+        }
+        stranger, runs["stranger"] = github.open_pull_request("feature/stranger", fork="stranger")
+    everything = [run for each in runs.values() for run in each]
+    return world.moment(everything, since, pull=pull, stranger_pull=stranger, **runs)
+
+
+@pytest.fixture(scope="session")
+def cancelled(world: World, refused: Moment) -> Moment:
+    """A training that would take an hour, cancelled while it goes on."""
+    since, github = time.monotonic(), world.github
+    edits: dict[str, str | Edit] = {f"src/{world.settings['package']}/train.py": an_hour}
+    with github.together():
+        [run] = github.commit("feature/slow", edits, start="dev")
+        job = world.wait_for_job("InProgress")
+        github.cancel(run)
+    return world.moment([run], since, job=job)
