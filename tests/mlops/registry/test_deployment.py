@@ -47,6 +47,16 @@ def test_what_waits_for_approval_is_not_deployed(world: Any) -> None:
     assert endpoints.state(world.session(world.prod), "churn-prod") is None
 
 
+def test_a_version_that_waits_holds_no_approved_one_back(world: Any) -> None:
+    world.approved("first")
+    world.promote(world.in_dev("second").fingerprint, world.prod)
+
+    result = deployment.deploy(world.settings, world.prod, world.progress)
+
+    assert result.version == 1
+    assert "churn-prod version 2 waits for approval" in " ".join(world.said)
+
+
 def test_what_was_rejected_is_not_deployed(world: Any) -> None:
     package = world.in_dev()
     approval.reject(world.settings, world.dev, by="somebody", why="wrong data", version=package.version)

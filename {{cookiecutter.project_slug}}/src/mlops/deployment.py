@@ -25,13 +25,13 @@ def deploy(settings: Settings, environment: Environment, progress: Progress) -> 
     A run that was killed is taken up: what it began on the endpoint is waited for.
 
     Raises:
-        NotApproved: no version is approved, or a newer one waits for approval.
+        NotApproved: no version is approved.
         Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
     """
     started = time.monotonic()
     session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
-    package = approved(session, environment)
+    package = approved(session, environment, progress)
     found = endpoints.settle(session, endpoint, progress)
     if found is not None and found.status == "Failed":
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
@@ -45,23 +45,24 @@ def deploy(settings: Settings, environment: Environment, progress: Progress) -> 
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 
 
-def approved(session: boto3.Session, environment: Environment) -> ModelPackage:
-    """The version to deploy.
+def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:
+    """The newest version that is approved; one that came later and waits does not stand in its way.
 
     Raises:
         NotFound: the group is empty.
-        NotApproved: a newer version waits, or none is approved.
+        NotApproved: no version is approved.
     """
     group = environment.group
     newest = next(packages.entries(session, group), None)
     if newest is None:
         raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
-    if newest.status == "PendingManualApproval":
-        raise NotApproved(
-            f"{group} version {newest.version} waits for approval: "
-            f"mlops approve --env {environment.name} --by NAME --reason WHY"
-        )
     package = packages.newest(session, group, "Approved")
+    if newest.status == "PendingManualApproval":
+        waits = f"{group} version {newest.version} waits for approval: "
+        waits += f"mlops approve --env {environment.name} --by NAME --reason WHY"
+        if package is None:
+            raise NotApproved(waits)
+        progress(waits)
     if package is None:
         raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
     return package
