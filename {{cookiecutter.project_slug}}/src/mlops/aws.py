@@ -1,12 +1,13 @@
 """Sessions with AWS: whose rights a command acts under, and how it meets throttling and faults."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import boto3
+import botocore.credentials
 import botocore.loaders
 import botocore.session
 from botocore.config import Config
@@ -16,6 +17,8 @@ from mlops.errors import Failure, NotFound
 from mlops.settings import Environment, Settings
 
 Duty = Literal["train", "deploy", "approve"]
+
+Found = TypeVar("Found")
 
 ATTEMPTS = int(os.environ.get("AWS_MAX_ATTEMPTS", "8"))
 """How often a call is tried; under AWS's own name for it."""
@@ -36,11 +39,18 @@ def session(settings: Settings, environment: Environment, duty: Duty) -> boto3.S
     does; else it has whatever credentials the shell or the workflow has.
 
     Raises:
-        Failure: the role can not be assumed.
+        Failure: the role can not be assumed, or the credentials are another account's.
     """
+    start = base(settings, environment)
     if settings.aws == "sandbox" or os.environ.get("MLOPS_ASSUME_ROLES") == "1":
-        return assumed(base(settings, environment), environment.role(duty), settings.region)
-    return base(settings, environment)
+        return assumed(start, environment.role(duty), settings.region)
+    # In another account nothing is there, which looks as if nothing had been made yet.
+    if (account := account_of(start)) != environment.account:
+        raise Failure(
+            f"{environment.name} is in account {environment.account} and the credentials are of {account}: give that "
+            "account's (AWS_PROFILE), or MLOPS_ASSUME_ROLES=1 to take on its roles"
+        )
+    return start
 
 
 def base(settings: Settings, environment: Environment) -> boto3.Session:
@@ -52,11 +62,47 @@ def base(settings: Settings, environment: Environment) -> boto3.Session:
     return opened(settings.region)
 
 
+def account_of(session: boto3.Session) -> str:
+    """The account whose credentials a session has; to ask needs no right."""
+    with explained("GetCallerIdentity", "of these credentials"):
+        return str(client(session, "sts").get_caller_identity()["Account"])
+
+
+def in_each(settings: Settings, look: Callable[[Environment], list[Found]], told: Callable[[str], None]) -> list[Found]:
+    """What is found in each environment; one that these credentials can not look into is left out.
+
+    Args:
+        settings: the project.
+        look: into one environment.
+        told: which environment is left out, and why.
+
+    Raises:
+        Failure: they can not look into any.
+    """
+    found: list[Found] = []
+    failures: dict[str, Failure] = {}
+    for environment in settings.environments:
+        try:
+            found += look(environment)
+        except Failure as error:
+            failures[environment.name] = error
+    if len(failures) == len(settings.environments):
+        raise next(iter(failures.values()))
+    for name, problem in failures.items():
+        told(f"{name} is left out: {problem}")
+    return found
+
+
 def opened(region: str, **credentials: str) -> boto3.Session:
     """A session that reads botocore's models once for the process: a second session's clients cost a fifth."""
-    core = botocore.session.get_session()
-    core.register_component("data_loader", loader())
-    return boto3.Session(region_name=region, botocore_session=core, **credentials)
+    return boto3.Session(region_name=region, botocore_session=core(), **credentials)
+
+
+def core() -> Any:
+    """What a session is made around."""
+    found = botocore.session.get_session()
+    found.register_component("data_loader", loader())
+    return found
 
 
 @cache
@@ -66,18 +112,25 @@ def loader() -> Any:
 
 
 def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
-    """A session under a role, one hour long."""
-    try:
-        answer = client(start, "sts").assume_role(RoleArn=role, RoleSessionName="mlops")
-    except (ClientError, BotoCoreError) as error:
-        raise Failure(f"AssumeRole {role}: {reason(error)}") from error
-    credentials = answer["Credentials"]
-    return opened(
-        region,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
+    """A session under a role; it is renewed before its hour ends, since a rollout may take longer."""
+
+    def credentials() -> dict[str, str]:
+        try:
+            given = client(start, "sts").assume_role(RoleArn=role, RoleSessionName="mlops")["Credentials"]
+        except (ClientError, BotoCoreError) as error:
+            raise Failure(f"AssumeRole {role}: {reason(error)}") from error
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    around = core()
+    around._credentials = botocore.credentials.RefreshableCredentials.create_from_metadata(
+        credentials(), refresh_using=credentials, method="assume-role"
     )
+    return boto3.Session(region_name=region, botocore_session=around)
 
 
 @cache
@@ -95,8 +148,15 @@ def reason(error: Exception) -> str:
     """What AWS said, in one line with its code."""
     if isinstance(error, ClientError):
         message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
-        return f"{code_of(error)}: {message}"
+        # Of a session that a workflow gave, which can not be renewed here.
+        goes_on = "; what was begun goes on: run the same command again, it carries on" if is_expired(error) else ""
+        return f"{code_of(error)}: {message}{goes_on}"
     return " ".join(str(error).split())
+
+
+def is_expired(error: ClientError) -> bool:
+    """Whether the session's time is over; S3 and STS name it otherwise than SageMaker."""
+    return code_of(error) in {"ExpiredToken", "ExpiredTokenException"}
 
 
 @contextmanager

@@ -81,6 +81,11 @@ def error(message: str) -> None:
         print(f"✗ {line}", file=sys.stderr)
 
 
+def warning(message: str) -> None:
+    """Say on standard error what a result does not tell; the command goes on."""
+    print(f"! {message}", file=sys.stderr)
+
+
 def write_outputs(values: dict[str, str]) -> None:
     """Hand values to the later steps of a workflow, through the file that GitHub names.
 

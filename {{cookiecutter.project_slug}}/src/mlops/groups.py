@@ -1,6 +1,7 @@
 """Model groups: one or two for each environment, readable by the account of the environment after it."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +25,36 @@ class Group:
     versions: int
 
 
-def create(settings: Settings) -> list[Group]:
+def create(settings: Settings, environments: Sequence[Environment] = ()) -> list[Group]:
     """Create the groups that are not there, and set who may read them.
 
+    Args:
+        settings: the project.
+        environments: whose groups; every environment's when not given. Those of other accounts than the
+            credentials' are left to a second run.
+
     Raises:
-        Failure: the credentials are another account's, or AWS refuses.
+        Failure: an environment is in another account than the credentials, or AWS refuses.
     """
-    for environment in settings.environments:
+    elsewhere: list[Environment] = []
+    for environment in environments or settings.environments:
         # No duty's role may make a group: whoever sets the project up does.
         session = aws.base(settings, environment)
-        refuse_other_account(session, environment)
+        # A group made in the wrong account would look right until the first promotion.
+        if aws.account_of(session) != environment.account:
+            elsewhere.append(environment)
+            continue
         for name in environment.group_names:
             create_group(session, settings, environment, name)
-    return listing(settings)
+    if elsewhere:
+        names = ", ".join(environment.name for environment in elsewhere)
+        options = " ".join(f"--env {environment.name}" for environment in elsewhere)
+        accounts = " and ".join(dict.fromkeys(environment.account for environment in elsewhere))
+        raise Failure(
+            f"groups of {names}: not made, the credentials are not of account {accounts}; with those of that account: "
+            f"mlops groups create {options}"
+        )
+    return [group for each in environments or settings.environments for group in groups_of(settings, each)]
 
 
 def create_group(session: boto3.Session, settings: Settings, environment: Environment, name: str) -> None:
@@ -101,30 +119,24 @@ def tags(settings: Settings, environment: Environment) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in named.items()]
 
 
-def refuse_other_account(session: boto3.Session, environment: Environment) -> None:
-    """A group made in the wrong account would look right until the first promotion.
+def listing(settings: Settings, told: Callable[[str], None] = lambda line: None) -> list[Group]:
+    """The groups that exist, in the order of the environments, with their numbers of versions.
 
-    Raises:
-        Failure: the credentials belong to another account.
+    Args:
+        settings: the project.
+        told: which environments these credentials can not look into.
     """
-    with aws.explained("GetCallerIdentity", environment.name):
-        account = aws.client(session, "sts").get_caller_identity()["Account"]
-    if account != environment.account:
-        raise Failure(
-            f"groups of {environment.name}: the credentials are of account {account}, mlops.yaml says "
-            f"{environment.account}; run mlops groups create again with that account's credentials"
-        )
+    return aws.in_each(settings, lambda environment: groups_of(settings, environment), told)
 
 
-def listing(settings: Settings) -> list[Group]:
-    """The groups that exist, in the order of the environments, with their numbers of versions."""
+def groups_of(settings: Settings, environment: Environment) -> list[Group]:
+    """The groups of one environment that exist."""
+    session = aws.session(settings, environment, aws.duty_in(settings, environment))
     found = []
-    for environment in settings.environments:
-        session = aws.session(settings, environment, aws.duty_in(settings, environment))
-        for name in environment.group_names:
-            try:
-                versions = sum(1 for _ in packages.entries(session, name))
-            except NotFound:
-                continue
-            found.append(Group(name=name, environment=environment.name, versions=versions))
+    for name in environment.group_names:
+        try:
+            versions = sum(1 for _ in packages.entries(session, name))
+        except NotFound:
+            continue
+        found.append(Group(name=name, environment=environment.name, versions=versions))
     return found

@@ -1,6 +1,6 @@
 """History: who registered, promoted, approved and deployed what, when and why."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -29,22 +29,32 @@ class Event:
     why: str
 
 
-def history(settings: Settings) -> list[Event]:
-    """What happened to the newest versions of every group, the oldest first."""
-    found: list[Event] = []
-    for environment in settings.environments:
-        session = aws.session(settings, environment, aws.duty_in(settings, environment))
-        for group in environment.group_names:
-            try:
-                entries = list(islice(packages.entries(session, group), VERSIONS))
-            except NotFound:
-                continue
-            described = [packages.describe(session, entry.arn) for entry in entries]
-            for package in described:
-                found += registry_events(package)
-            if environment.endpoint is not None and group == environment.group:
-                found += rollouts_of(session, environment, described)
+def history(settings: Settings, told: Callable[[str], None] = lambda line: None) -> list[Event]:
+    """What happened to the newest versions of every group, the oldest first.
+
+    Args:
+        settings: the project.
+        told: which environments these credentials can not look into.
+    """
+    found = aws.in_each(settings, lambda environment: events_of(settings, environment), told)
     return sorted(found, key=lambda event: event.when)
+
+
+def events_of(settings: Settings, environment: Environment) -> list[Event]:
+    """What happened to the newest versions of one environment's groups."""
+    found: list[Event] = []
+    session = aws.session(settings, environment, aws.duty_in(settings, environment))
+    for group in environment.group_names:
+        try:
+            entries = list(islice(packages.entries(session, group), VERSIONS))
+        except NotFound:
+            continue
+        described = [packages.describe(session, entry.arn) for entry in entries]
+        for package in described:
+            found += registry_events(package)
+        if environment.endpoint is not None and group == environment.group:
+            found += rollouts_of(session, environment, described)
+    return found
 
 
 def registry_events(package: ModelPackage) -> Iterator[Event]:

@@ -1,5 +1,6 @@
 """Status: the newest version of each group beside what its endpoint serves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlops import aws, endpoints, packages
@@ -21,10 +22,18 @@ class Row:
     serving: int | None
 
 
-def status(settings: Settings) -> list[Row]:
-    """One row for each group, in the order of the environments; a group that is not there is empty."""
-    return [row(settings, environment, group) for environment in settings.environments
-            for group in environment.group_names]  # fmt: skip
+def status(settings: Settings, told: Callable[[str], None] = lambda line: None) -> list[Row]:
+    """One row for each group, in the order of the environments; a group that is not there is empty.
+
+    Args:
+        settings: the project.
+        told: which environments these credentials can not look into.
+    """
+
+    def rows(environment: Environment) -> list[Row]:
+        return [row(settings, environment, group) for group in environment.group_names]
+
+    return aws.in_each(settings, rows, told)
 
 
 def row(settings: Settings, environment: Environment, group: str) -> Row:

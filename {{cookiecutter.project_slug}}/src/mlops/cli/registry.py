@@ -1,5 +1,7 @@
 """Commands that look: what is registered, what serves, what has happened."""
 
+from typing import Annotated
+
 import typer
 
 from mlops import display
@@ -17,7 +19,9 @@ def status(json: JsonFlag = False) -> None:
 
     project = connected()
     columns = ["environment", "group", "version", "status", "serving", "endpoint_status"]
-    display.show_table(environments.status(project), columns, json, "no model yet: mlops run --env feature trains one")
+    display.show_table(
+        environments.status(project, display.warning), columns, json, "no model yet: mlops run --env feature trains one"
+    )
 
 
 @app.command()
@@ -27,16 +31,20 @@ def history(json: JsonFlag = False) -> None:
 
     project = connected()
     columns = ["when", "what", "group", "version", "who", "why"]
-    display.show_table(events.history(project), columns, json, "nothing has happened yet")
+    display.show_table(events.history(project, display.warning), columns, json, "nothing has happened yet")
 
 
 @group_commands.command("create")
-def create_groups(json: JsonFlag = False) -> None:
-    """Create the model groups that are not there. Example: mlops groups create"""
+def create_groups(
+    env: Annotated[list[str] | None, typer.Option("--env", help="Only this environment's; may be repeated.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Create the model groups that are not there. Example: mlops groups create --env prod"""
     from mlops import groups
 
     project = connected()
-    display.show_table(groups.create(project), ["name", "environment", "versions"], json, "there are no groups")
+    made = groups.create(project, [project.environment(name) for name in env or []])
+    display.show_table(made, ["name", "environment", "versions"], json, "there are no groups")
 
 
 @group_commands.command("list")
@@ -45,5 +53,5 @@ def list_groups(json: JsonFlag = False) -> None:
     from mlops import groups
 
     project = connected()
-    rows = groups.listing(project)
+    rows = groups.listing(project, display.warning)
     display.show_table(rows, ["name", "environment", "versions"], json, "no groups yet: mlops groups create makes them")

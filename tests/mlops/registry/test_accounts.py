@@ -1,0 +1,86 @@
+"""Accounts: credentials of one account see and make only what is in it, and say what they left."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from mlops import aws, deployment, groups, history, status
+from mlops.errors import Failure
+from mlops.settings import Settings
+
+
+@pytest.fixture
+def on_accounts(world: Any, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The project on AWS accounts, as someone's shell meets it that has the credentials of the first one."""
+    monkeypatch.delenv("MLOPS_ASSUME_ROLES")
+    hold(monkeypatch, world.feature.account)
+    settings: Settings = world.settings.model_copy(update={"aws": "account"})
+    return settings
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, account: str) -> None:
+    """Give this process an account's credentials."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"sandbox-{account}")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+
+
+def test_groups_of_two_accounts_are_made_with_the_credentials_of_each(
+    world: Any, on_accounts: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for environment in (world.dev, world.prod):
+        world.client(environment).delete_model_package_group(ModelPackageGroupName=environment.group)
+
+    with pytest.raises(Failure, match="222222222222; with those of that account: mlops groups create --env prod"):
+        groups.create(on_accounts)
+    assert [each.name for each in groups.listing(on_accounts)] == ["churn-feature", "churn-dev"]
+
+    hold(monkeypatch, world.prod.account)
+    made = groups.create(on_accounts, [on_accounts.environment("prod")])
+
+    assert [each.name for each in made] == ["churn-prod"]
+
+
+def test_the_credentials_of_another_account_are_refused_before_anything_is_looked_for(
+    world: Any, on_accounts: Settings
+) -> None:
+    world.in_dev()
+    with pytest.raises(Failure, match="prod is in account 222222222222 and the credentials are of 111111111111"):
+        deployment.deploy(on_accounts, on_accounts.environment("prod"), world.progress)
+
+
+def test_what_looks_everywhere_names_the_environments_that_it_can_not_look_into(
+    world: Any, on_accounts: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.in_dev()
+    said: list[str] = []
+
+    assert {row.environment for row in status.status(on_accounts, said.append)} == {"feature", "dev"}
+    assert {event.group for event in history.history(on_accounts, said.append)} == {"churn-feature", "churn-dev"}
+    assert [line.split(":")[0] for line in said] == ["prod is left out", "prod is left out"]
+
+    hold(monkeypatch, "333333333333")
+    with pytest.raises(Failure, match="feature is in account 111111111111 and the credentials are of 333333333333"):
+        status.status(on_accounts, said.append)
+
+
+def test_a_role_is_taken_on_again_before_its_hour_ends(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = aws.session(world.settings, world.dev, "deploy")
+    sagemaker = aws.client(session, "sagemaker")
+    sagemaker.list_endpoint_configs()
+    world.forget_calls()
+    sagemaker.list_endpoint_configs()
+    assert world.calls("AssumeRole") == []
+
+    session.get_credentials()._expiry_time = datetime.now(UTC) + timedelta(minutes=1)
+    sagemaker.list_endpoint_configs()
+
+    assert world.calls("AssumeRole") == ["AssumeRole"]
+
+
+def test_a_session_that_has_ended_says_that_a_second_run_carries_on() -> None:
+    error = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "it is expired"}}, "DescribeEndpoint")
+    with pytest.raises(Failure, match="run the same command again"), aws.explained("DescribeEndpoint", "churn-prod"):
+        raise error
