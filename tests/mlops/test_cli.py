@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
-    "status", "history", "reproduce", "report", "groups", "sandbox", "demo",
+    "status", "history", "reproduce", "report", "teardown", "groups", "sandbox", "demo",
 ]  # fmt: skip
 
 
@@ -44,6 +44,7 @@ WRONG = [
     (["rollback", "--to", "none"], "--to"),
     (["rollback", "--to", "0"], "--to"),
     (["approve", "--by", "me"], "--reason"),
+    (["teardown", "--env", "dev"], "--confirm"),
     (["run"], "give a stage to run here"),
     (["run", "train", "--env", "feature"], "leave one out"),
     (["deploy", "--env", "production"], "environment is 'production'; mlops.yaml has feature, dev, prod"),

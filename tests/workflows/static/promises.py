@@ -24,7 +24,7 @@ STARTS = [
     ("pull_request", "dev", {"feature"}),
     ("pull_request", "main", {"feature"}),
     ("pull_request", "feature/deeper-trees", set()),
-    ("workflow_dispatch", "main", {"approved", "rollback"}),
+    ("workflow_dispatch", "main", {"approved", "rollback", "teardown"}),
 ]
 """An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
 
@@ -38,6 +38,7 @@ COMMANDS = {
     "main.approve": ["roles", "approve"],
     "main.reject": ["roles", "reject"],
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
+    "teardown.teardown": ["roles", "teardown"],
 }
 """The commands of each job, in order."""
 
@@ -72,6 +73,7 @@ NEW = {"check": {"ready": "false"}}
 FORMS = {
     "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "by hand")},
     "rollback": {"environment": (["prod", "dev"], "prod"), "version": (None, "")},
+    "teardown": {"environment": (["dev", "prod"], "dev"), "confirm": (None, None)},
 }
 """What a person is asked: the choices, which are the environments that serve, and what is taken without an answer."""
 

@@ -16,7 +16,7 @@ READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
-CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback"}
+CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown"}
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
 GROUPS = {"mlops run": {"pipeline", "jobs"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip

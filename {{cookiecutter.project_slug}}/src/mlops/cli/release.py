@@ -117,6 +117,21 @@ def rollback(
 
 
 @app.command()
+def teardown(
+    env: EnvironmentOption,
+    confirm: Annotated[str, typer.Option("--confirm", help="The endpoint's name, so that no slip deletes it.")],
+    json: JsonFlag = False,
+) -> None:
+    """Delete an endpoint; versions stay, and deploy brings it back. Example: mlops teardown --env dev --confirm NAME"""
+    from mlops import teardown as end
+
+    project, environment = opened(env)
+    result = end.teardown(project, environment, confirm, display.progress)
+    what = "is deleted" if result.deleted else "was not there"
+    display.show(result, f"torn down: {result.endpoint} {what}; mlops deploy --env {env} brings it back", json)
+
+
+@app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="A CSV or JSON file of requests; - for standard input.")],
     env: EnvironmentOption = "dev",
