@@ -40,7 +40,9 @@ def deploy(settings: Settings, environment: Environment, progress: Progress) -> 
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
-        shift(session, settings, environment, package, found, progress)
+        if not shift(session, settings, environment, package, found, progress):
+            progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
+            return deploy(settings, environment, progress)
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 
@@ -75,8 +77,11 @@ def shift(
     package: ModelPackage,
     found: State | None,
     progress: Progress,
-) -> None:
+) -> bool:
     """Bring a version onto the endpoint: make the endpoint, or update it behind its alarms.
+
+    Returns:
+        False when another run was first: what its alarms say is not of this version.
 
     Raises:
         Failure: the endpoint does not serve it at the end.
@@ -87,14 +92,16 @@ def shift(
     if found is None:
         config = endpoints.prepare(session, settings, environment, package)
         progress(f"{endpoint}: creating, with version {package.version}")
-        endpoints.create(session, settings, environment, config)
+        begun = endpoints.create(session, settings, environment, config)
     else:
         deployment = rollouts.deployment_config(environment)
         calm(session, environment, progress)
         config = endpoints.prepare(session, settings, environment, package)
         before = endpoints.version_of(found.config)
         progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
-        endpoints.update(session, endpoint, config, deployment)
+        begun = endpoints.update(session, endpoint, config, deployment)
+    if not begun and not under_way(endpoints.state(session, endpoint), config):
+        return False
     end = endpoints.settle(session, endpoint, progress, watch.look)
     if end is None:
         raise Failure(f"{endpoint} was deleted while it was being deployed")
@@ -104,6 +111,12 @@ def shift(
         seconds = time.monotonic() - started
         took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
         explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
+    return True
+
+
+def under_way(found: State | None, config: str) -> bool:
+    """Whether a configuration is what an endpoint serves or goes to, as after a call that was answered too late."""
+    return found is not None and config in (found.config, found.pending)
 
 
 def kind(environment: Environment) -> str:
