@@ -62,3 +62,13 @@ def test_a_new_branch_to_which_no_model_has_come_is_told_where_models_begin(proj
 
     assert found.outputs()["ready"] == "false"
     assert "feature/" in found.why_not
+
+
+def test_the_session_lasts_as_long_as_spot_instances_may_be_waited_for(project):
+    spot = project.stages["train"].model_copy(update={"spot": True})
+    waiting = project.model_copy(update={"stages": {**project.stages, "train": spot}})
+
+    at_once, later = (access.access(each, each.environment("feature"), "train", False) for each in (project, waiting))
+
+    assert later.seconds == min(at_once.seconds + spot.max_runtime_seconds, access.LONGEST_SECONDS)
+    assert later.seconds > at_once.seconds

@@ -99,7 +99,7 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
     """How long a duty waits at most: for its jobs one after the other, or for a rollout."""
     waits = 0
     if duty == "train":
-        waits = sum(max(stage.max_runtime_seconds, stage.max_wait_seconds or 0) for stage in settings.stages.values())
+        waits = sum(stage.longest_seconds for stage in settings.stages.values())
     elif duty == "deploy" and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * rollouts.timeout(environment.name, environment.endpoint.rollout)

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import aws, groups
+from mlops import aws, disks, groups
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
@@ -29,9 +29,6 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 15.0
 
 WAIT_SECONDS = 9 * 3600
 """An endpoint is waited for a little longer than the longest rollout that SageMaker allows, which is eight hours."""
-
-LOCAL_DISKS = re.compile(r"^ml\.([a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|i[0-9][a-z]*|trn1n?)\.")
-"""Instance types with disks of their own, which encrypt them themselves and refuse a key (CreateEndpointConfig)."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +152,8 @@ def variant_settings(settings: Settings, environment: Environment) -> dict[str, 
         "InstanceType": instance_type,
         "InitialInstanceCount": environment.endpoint.instances,
     }
-    if settings.kms_key and not LOCAL_DISKS.match(instance_type):
-        given["KmsKeyId"] = settings.kms_key
+    if key := disks.key(settings, instance_type):
+        given["KmsKeyId"] = key
     return given
 
 
@@ -197,21 +194,25 @@ def unless_done(*phrases: str) -> Iterator[None]:
             raise
 
 
-def create(session: boto3.Session, settings: Settings, environment: Environment, config: str) -> None:
-    """Create the endpoint; another run that has just created it is as good."""
+def create(session: boto3.Session, settings: Settings, environment: Environment, config: str) -> bool:
+    """Create the endpoint; False when another run has just done so."""
     name = environment.endpoint_name
     with aws.explained("CreateEndpoint", name), unless_done("already exist"):
         aws.client(session, "sagemaker").create_endpoint(
             EndpointName=name, EndpointConfigName=config, Tags=groups.tags(settings, environment)
         )
+        return True
+    return False
 
 
-def update(session: boto3.Session, endpoint: str, config: str, deployment: dict[str, Any]) -> None:
-    """Begin to shift an endpoint's traffic to another configuration; one that is updating already is left to it."""
+def update(session: boto3.Session, endpoint: str, config: str, deployment: dict[str, Any]) -> bool:
+    """Begin to shift an endpoint's traffic to another configuration; False when it is updating already."""
     with aws.explained("UpdateEndpoint", endpoint), unless_done("in-progress", "in progress", "updating"):
         aws.client(session, "sagemaker").update_endpoint(
             EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=deployment
         )
+        return True
+    return False
 
 
 def remove(session: boto3.Session, endpoint: str, progress: Progress) -> None:

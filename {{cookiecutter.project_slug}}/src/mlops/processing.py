@@ -4,7 +4,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, container, storage
+from mlops import aws, container, disks, storage
 from mlops.container import PROCESSING, PROCESSING_CODE, PROCESSING_OUTPUT, JobRequest
 from mlops.settings import Settings
 
@@ -30,7 +30,9 @@ def parameters(settings: Settings, request: JobRequest, code: str) -> dict[str, 
     }
     outputs: dict[str, Any] = {"Outputs": [output(request)]}
     if settings.kms_key:
-        cluster["VolumeKmsKeyId"] = outputs["KmsKeyId"] = settings.kms_key
+        outputs["KmsKeyId"] = settings.kms_key
+    if key := disks.key(settings, stage.instance_type):
+        cluster["VolumeKmsKeyId"] = key
     arguments = container.command_line(request.arguments)
     specification: dict[str, Any] = {
         "ImageUri": request.image,

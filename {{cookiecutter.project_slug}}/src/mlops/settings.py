@@ -164,6 +164,11 @@ class Stage(Model):
     max_wait_seconds: int | None = Field(default=None, ge=60, le=432000)
     metrics: dict[str, str] = Field(default_factory=dict, description="metric name → regular expression on the log")
 
+    @property
+    def longest_seconds(self) -> int:
+        """How long its job may take at most; on spot instances, the wait for them and the run together."""
+        return (self.max_wait_seconds or 2 * self.max_runtime_seconds) if self.spot else self.max_runtime_seconds
+
     @field_validator("metrics")
     @classmethod
     def metrics_compile(cls, metrics: dict[str, str]) -> dict[str, str]:
@@ -200,12 +205,8 @@ class Image(Model):
 class Network(Model):
     """Where jobs and endpoints run; without it they run in SageMaker's own network."""
 
-    subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(
-        min_length=1, max_length=16
-    )
-    security_groups: tuple[Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(
-        min_length=1, max_length=5
-    )
+    subnets: tuple[SubnetId, ...] = Field(min_length=1, max_length=16)
+    security_groups: tuple[SecurityGroupId, ...] = Field(min_length=1, max_length=5)
     isolation: bool = Field(default=False, description="containers have no network at all")
 
 
@@ -237,9 +238,7 @@ class Settings(Model):
     image: Image = Image()
     gate: tuple[Threshold, ...] = ()
     network: Network | None = None
-    kms_key: str | None = Field(
-        default=None, pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$"
-    )
+    kms_key: KeyArn | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
 
     root: Path = Field(default=Path(), exclude=True)

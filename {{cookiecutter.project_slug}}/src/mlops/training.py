@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, container
+from mlops import aws, container, disks
 from mlops.container import JobRequest
 from mlops.errors import Failure
 from mlops.settings import Settings
@@ -99,13 +99,13 @@ def composed(settings: Settings, session: boto3.Session, request: JobRequest) ->
             instance_type=stage.instance_type,
             instance_count=stage.instances,
             volume_size_in_gb=stage.volume_gb,
-            volume_kms_key_id=key,
+            volume_kms_key_id=disks.key(settings, stage.instance_type),
             enable_managed_spot_training=stage.spot or None,
         ),
         stopping_condition=configs.StoppingCondition(
             max_runtime_in_seconds=stage.max_runtime_seconds,
             # Spot training needs a limit on the wait for capacity and the run together.
-            max_wait_time_in_seconds=(stage.max_wait_seconds or 2 * stage.max_runtime_seconds) if stage.spot else None,
+            max_wait_time_in_seconds=stage.longest_seconds if stage.spot else None,
         ),
         output_data_config=configs.OutputDataConfig(s3_output_path=request.output, kms_key_id=key),
         # A spot instance that is taken away comes back with what the script has written to /opt/ml/checkpoints.
