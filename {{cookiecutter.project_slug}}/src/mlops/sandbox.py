@@ -1,6 +1,7 @@
 """The sandbox as commands use it: found when it runs, started for one command when it does not."""
 
 import atexit
+import fcntl
 import json
 import os
 import shutil
@@ -44,7 +45,22 @@ def running(state: Path) -> Server | None:
         os.kill(server.pid, 0)
     except (OSError, ValueError, KeyError):
         return None
-    return server
+    return server if owned(state) else None
+
+
+def owned(state: Path) -> bool:
+    """Whether a sandbox lives on a folder: it holds a lock until it has saved its last state.
+
+    Its process id alone would not do: after a crash another process may have it.
+    """
+    try:
+        with (state / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def start(settings: Settings, time_scale: float = TIME_SCALE, warm: bool = False) -> subprocess.Popen[bytes]:
@@ -60,6 +76,8 @@ def start(settings: Settings, time_scale: float = TIME_SCALE, warm: bool = False
     """
     state = folder(settings)
     state.mkdir(parents=True, exist_ok=True)
+    if running(state) is None:
+        (state / "server.json").unlink(missing_ok=True)  # of one that crashed
     log = state / "server.log"
     arguments = ["--state", state, "--settings", settings.root / FILE, "--time-scale", time_scale]
     arguments += ["--parent", os.getpid(), *(["--warm"] if warm else [])]
@@ -169,7 +187,7 @@ def reset(settings: Settings) -> Path:
     if (server := running(state)) is not None:
         os.kill(server.pid, signal.SIGTERM)
         deadline = time.monotonic() + START_SECONDS
-        while running(state) is not None and time.monotonic() < deadline:
+        while owned(state) and time.monotonic() < deadline:
             time.sleep(0.02)
     shutil.rmtree(state, ignore_errors=True)
     return state

@@ -1,0 +1,42 @@
+"""The sandbox as commands find it: alive by its lock, not by a process id that may be another's by now."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops import sandbox
+from mlops.settings import Settings
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the sandbox keeps its state."""
+    monkeypatch.setenv("MLOPS_SANDBOX_STATE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_process_that_has_the_id_of_a_crashed_sandbox_is_not_taken_for_it(state: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (state / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": other.pid, "time_scale": 1}))
+        (state / "lock").touch()
+
+        assert sandbox.running(state) is None
+        sandbox.reset(Settings.model_construct(root=state))
+
+        assert other.poll() is None
+        assert not state.exists()
+    finally:
+        other.communicate(b"\n")
+
+
+def test_one_that_holds_its_lock_is_found(state: Path) -> None:
+    (state / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": os.getpid(), "time_scale": 60}))
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert sandbox.running(state) == sandbox.Server("http://127.0.0.1:9", os.getpid(), 60)
