@@ -117,6 +117,7 @@ def ask(session: boto3.Session, endpoint: str, request: Request) -> Answer:
     """
     try:
         given = endpoints.invoke(session, endpoint, request.body.encode(), request.content_type, request.accept)
+        text = given["Body"].read().decode("utf-8", errors="replace")
     except ClientError as error:
         status, text = endpoints.refusal(error)
         if status is None:
@@ -124,7 +125,7 @@ def ask(session: boto3.Session, endpoint: str, request: Request) -> Answer:
         return Answer(status=status, content_type="", text=text)
     except BotoCoreError as error:
         raise Failure(f"InvokeEndpoint {endpoint}: {aws.reason(error)}") from error
-    return Answer(status=200, content_type=given.get("ContentType", ""), text=given["Body"].read().decode("utf-8"))
+    return Answer(status=200, content_type=given.get("ContentType", ""), text=text)
 
 
 def mismatch(request: Request, answer: Answer) -> str:

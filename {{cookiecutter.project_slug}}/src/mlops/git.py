@@ -42,6 +42,9 @@ def commit_of(root: Path, revision: str) -> str:
     try:
         return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
     except Failure as error:
+        # Of a missing commit git says nothing; what it does say is of the repository.
+        if "exit code" not in str(error):
+            raise
         raise BadInput(f"commit is {revision!r}; the repository in {root} has no such commit") from error
 
 
