@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,33 @@ def test_one_that_holds_its_lock_is_found(state: Path) -> None:
     with (state / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert sandbox.running(state) == sandbox.Server("http://127.0.0.1:9", os.getpid(), 60)
+
+
+@pytest.fixture
+def on_the_sandbox(tmp_path: Path) -> Path:
+    """A project that has its own sandbox."""
+    shutil.copytree(Path(__file__).parent / "registry" / "project", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "sandbox").symlink_to(Path(sandbox.__file__).parents[2] / "sandbox")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_PROFILE": "work"},
+        {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "of a real account"},
+    ],
+    ids=["profile", "session"],
+)
+def test_the_credentials_of_a_real_account_in_the_shell_play_no_part(on_the_sandbox: Path, variables: dict) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "mlops", "groups", "create", "--json"],
+        cwd=on_the_sandbox,
+        env=clean | {"PYTHONPATH": str(Path(sandbox.__file__).parents[1])} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [each["name"] for each in json.loads(done.stdout)] == ["churn-feature", "churn-dev", "churn-prod"]

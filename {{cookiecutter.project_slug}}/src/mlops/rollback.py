@@ -157,8 +157,15 @@ def stop_rollout(
     endpoint = environment.endpoint_name
     if found.status == "Updating" and served_by(found.pending) == leaving:
         progress(f"{endpoint}: stopping the rollout of version {leaving} through {alarms.manual(environment)}")
-        alarms.set_manual(session, environment, on=True, why=f"mlops rollback stops version {leaving}")
-    endpoints.settle(session, endpoint, progress)
+
+        def hold() -> None:
+            # CloudWatch soon looks at the metric again, and lets go of a state that was set.
+            alarms.set_manual(session, environment, on=True, why=f"mlops rollback stops version {leaving}")
+
+        hold()
+        endpoints.settle(session, endpoint, progress, hold)
+    else:
+        endpoints.settle(session, endpoint, progress)
 
 
 def go_back(

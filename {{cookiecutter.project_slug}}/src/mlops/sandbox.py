@@ -18,6 +18,9 @@ from mlops.settings import FILE, Settings
 START_SECONDS = 60
 """A sandbox that has not written its file by then has failed; it takes about one second."""
 
+KEPT = frozenset({"AWS_MAX_ATTEMPTS", "AWS_CA_BUNDLE"})
+"""The variables of AWS clients that hold for the sandbox as well."""
+
 TIME_SCALE = 60.0
 """How many of the service's seconds pass in one of ours, while a rollout waits."""
 
@@ -136,6 +139,9 @@ def connect(settings: Settings, warm: bool = False) -> None:
         server = running(folder(settings))
     if server is None:
         raise Failure("the sandbox ended as soon as it had started; its log is .sandbox/server.log")
+    # The shell's own profile or session, of a real account, would come in between.
+    for name in [name for name in os.environ if name.startswith("AWS_") and name not in KEPT]:
+        del os.environ[name]
     os.environ.update(environment(settings, server.url))
 
 
