@@ -84,3 +84,9 @@ def test_a_session_that_has_ended_says_that_a_second_run_carries_on() -> None:
     error = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "it is expired"}}, "DescribeEndpoint")
     with pytest.raises(Failure, match="run the same command again"), aws.explained("DescribeEndpoint", "churn-prod"):
         raise error
+
+
+def test_a_role_is_known_to_be_of_its_account(world: Any) -> None:
+    accounts = [aws.account_of(aws.session(world.settings, each, "deploy")) for each in (world.dev, world.prod)]
+
+    assert accounts == ["111111111111", "222222222222"]
