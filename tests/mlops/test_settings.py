@@ -57,6 +57,8 @@ REFUSED = [
     ({"package": "class"}, "mlops.yaml: package is 'class'"),
     ({"package": "mlops"}, "no keyword and not mlops or sandbox"),
     ({"region": "$(whoami)"}, "mlops.yaml: region is '$(whoami)'"),
+    ({"region": "cn-north-1"}, "region is 'cn-north-1': is in a partition of its own"),
+    ({"environments.1.groups": ["champion"]}, "environments.dev has groups"),
     ({"aws": "local"}, "'sandbox' or 'account'"),
     ({"scenario": "expert"}, "'basic' or 'advanced'"),
     ({"colour": "red"}, "mlops.yaml: colour is no setting"),

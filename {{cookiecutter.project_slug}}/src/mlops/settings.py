@@ -255,6 +255,14 @@ class Settings(Model):
             raise ValueError("a lower-case Python name that is no keyword and not mlops or sandbox is allowed")
         return package
 
+    @field_validator("region")
+    @classmethod
+    def region_is_of_the_partition_aws(cls, region: str) -> str:
+        """Names of roles, groups and keys are ARNs of the partition `aws`."""
+        if region.startswith(("cn-", "us-gov-", "us-iso", "eusc-")):
+            raise ValueError("is in a partition of its own, to which these accounts' ARNs do not lead: give another")
+        return region
+
     @field_validator("environments", mode="before")
     @classmethod
     def environments_know_their_project(cls, environments: Any, info: ValidationInfo) -> Any:
@@ -280,6 +288,9 @@ class Settings(Model):
         """Champion and challenger are groups of production, and of the advanced scenario only."""
         wanted: tuple[Group, ...] = ("champion", "challenger") if self.scenario == "advanced" else ()
         last = self.environments[-1]
+        for environment in self.environments[:-1]:
+            if environment.groups:
+                raise ValueError(f"environments.{environment.name} has groups; only the last one has champion and more")
         if last.groups != wanted:
             object.__setattr__(
                 self, "environments", (*self.environments[:-1], last.model_copy(update={"groups": wanted}))
