@@ -244,3 +244,13 @@ def cancelled(world: World, refused: Moment) -> Moment:
         job = world.wait_for_job("InProgress")
         github.cancel(run)
     return world.moment([run], since, job=job)
+
+
+@pytest.fixture(scope="session")
+def torn_down(world: World, cancelled: Moment) -> Moment:
+    """Somebody tears dev's endpoint down, first with a slip in its name, then with the name."""
+    since = time.monotonic()
+    slip = world.github.dispatch("teardown.yml", {"environment": "dev", "confirm": "dev"})
+    after_slip = world.serving("dev")
+    run = world.github.dispatch("teardown.yml", {"environment": "dev", "confirm": f"{world.slug}-dev"})
+    return world.moment([slip, run], since, slip=slip, run=run, after_slip=after_slip)

@@ -7,7 +7,7 @@ import pytest
 
 from harness.world import Moment, World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_the_first_push_passes_its_tests_and_says_what_to_do(world: World, first_push: Moment) -> None:
@@ -183,3 +183,12 @@ def test_a_cancelled_run_stops_its_job_and_registers_nothing(world: World, refus
     job = world.client("sagemaker").describe_training_job(TrainingJobName=cancelled.notes["job"])
     assert job["TrainingJobStatus"] in ("Stopping", "Stopped"), run.told()
     assert cancelled.groups["feature"] == refused.groups["feature"]
+
+
+def test_a_teardown_deletes_an_endpoint_when_its_name_is_given(cancelled: Moment, torn_down: Moment) -> None:
+    assert torn_down.notes["slip"].conclusion == "failure", torn_down.told()
+    assert torn_down.notes["after_slip"] == cancelled.serving["dev"]
+    assert torn_down.notes["run"].conclusion == "success", torn_down.told()
+    assert "dev" not in torn_down.serving
+    assert torn_down.serving["prod"] == cancelled.serving["prod"]
+    assert torn_down.groups == cancelled.groups
