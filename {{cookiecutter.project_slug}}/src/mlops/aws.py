@@ -93,16 +93,21 @@ def in_each(settings: Settings, look: Callable[[Environment], list[Found]], told
     return found
 
 
-def opened(region: str, **credentials: str) -> boto3.Session:
-    """A session that reads botocore's models once for the process: a second session's clients cost a fifth."""
-    return boto3.Session(region_name=region, botocore_session=core(), **credentials)
+def opened(region: str, renewed: Callable[[], dict[str, str]] | None = None, **credentials: str) -> boto3.Session:
+    """A session that reads botocore's models once for the process: a second session's clients cost a fifth.
 
-
-def core() -> Any:
-    """What a session is made around."""
-    found = botocore.session.get_session()
-    found.register_component("data_loader", loader())
-    return found
+    Args:
+        region: AWS region.
+        renewed: gives credentials with their `expiry_time`, and new ones before that.
+        credentials: that stay as they are; the shell's or the workflow's when neither is given.
+    """
+    core: Any = botocore.session.get_session()
+    core.register_component("data_loader", loader())
+    if renewed is not None:
+        core._credentials = botocore.credentials.RefreshableCredentials.create_from_metadata(
+            renewed(), refresh_using=renewed, method="assume-role"
+        )
+    return boto3.Session(region_name=region, botocore_session=core, **credentials)
 
 
 @cache
@@ -126,11 +131,7 @@ def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
             "expiry_time": given["Expiration"].isoformat(),
         }
 
-    around = core()
-    around._credentials = botocore.credentials.RefreshableCredentials.create_from_metadata(
-        credentials(), refresh_using=credentials, method="assume-role"
-    )
-    return boto3.Session(region_name=region, botocore_session=around)
+    return opened(region, renewed=credentials)
 
 
 @cache
