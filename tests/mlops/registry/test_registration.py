@@ -10,7 +10,7 @@ from mlops import groups, packages, registration
 from mlops.errors import DigestMismatch, Failure
 
 
-def test_groups_are_created_once_and_let_the_next_account_read(world: Any) -> None:
+def test_groups_are_created_once_and_let_the_accounts_around_them_read(world: Any) -> None:
     world.client(world.dev).delete_model_package_group_policy(ModelPackageGroupName="churn-dev")
     world.client(world.prod).delete_model_package_group(ModelPackageGroupName="churn-prod")
     world.forget_calls()
@@ -23,10 +23,12 @@ def test_groups_are_created_once_and_let_the_next_account_read(world: Any) -> No
         ("churn-dev", "dev", 0),
         ("churn-prod", "prod", 0),
     ]
-    assert world.calls("PutModelPackageGroupPolicy") == ["PutModelPackageGroupPolicy"]
-    text = world.client(world.dev).get_model_package_group_policy(ModelPackageGroupName="churn-dev")["ResourcePolicy"]
-    principals = {statement["Principal"]["AWS"] for statement in json.loads(text)["Statement"]}
-    assert principals == {"arn:aws:iam::222222222222:root"}
+    assert len(world.calls("PutModelPackageGroupPolicy")) == 2
+    for environment, reader in [(world.dev, "222222222222"), (world.prod, "111111111111")]:
+        name = environment.group
+        answer = world.client(environment).get_model_package_group_policy(ModelPackageGroupName=name)
+        principals = {statement["Principal"]["AWS"] for statement in json.loads(answer["ResourcePolicy"])["Statement"]}
+        assert principals == {f"arn:aws:iam::{reader}:root"}
 
 
 def test_a_model_is_registered_with_where_it_came_from(world: Any) -> None:
