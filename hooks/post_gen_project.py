@@ -100,6 +100,13 @@ def without_caches(answers: Answers) -> Problem | None:
     return None
 
 
+def without_infrastructure(answers: Answers) -> Problem | None:
+    """Leave the Terraform code out where a platform team has its own; docs/infrastructure.md is the contract."""
+    if answers["infrastructure"] == "none" and not Path(".git").exists():
+        shutil.rmtree("infra", ignore_errors=True)
+    return None
+
+
 def tracked_data(answers: Answers) -> Problem | None:
     """Do what `dvc add data/raw` does: the files into DVC's cache, their hash into git.
 
@@ -210,6 +217,7 @@ def model_groups(answers: Answers) -> Problem | None:
 
 PLAN: tuple[Callable[[Answers], Problem | None], ...] = (
     without_caches,
+    without_infrastructure,
     tracked_data,
     locked_dependencies,
     branches,
@@ -250,6 +258,7 @@ def main() -> None:
     answers: Answers = json.loads(ANSWERS)
     if compared_by_cruft(answers, Path.cwd()):
         without_caches(answers)
+        without_infrastructure(answers)
         return
     print(f"{answers['project_slug']}:", flush=True)
     problems = []

@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--parent", type=int, help="stop when the process of this id ends")
     parser.add_argument("--repository", help="OWNER@ID/REPO@ID on GitHub whose workflows the roles trust")
     parser.add_argument("--warm", action="store_true", help="import what jobs need at once, not with the first job")
+    parser.add_argument("--bare", action="store_true", help="start with empty accounts, for infrastructure code")
     given = parser.parse_args()
     if given.time_scale <= 0:
         parser.error(f"--time-scale is {given.time_scale:g}; more than 0 is needed")
@@ -25,7 +26,7 @@ def main() -> int:
         parser.error(f"--settings: there is no file {given.settings}")
     try:
         state = given.state.resolve()
-        run(Options(state, given.settings, given.time_scale, given.parent, given.repository, given.warm))
+        run(Options(state, given.settings, given.time_scale, given.parent, given.repository, given.warm, given.bare))
     except AlreadyRunning as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

@@ -40,6 +40,7 @@ class Options:
         parent: id of the process whose end ends the sandbox too.
         repository: `OWNER@ID/REPO@ID`, the repository on GitHub that the roles trust.
         warm: begin at once to import what jobs need, so that the first job does not wait for it.
+        bare: leave the accounts empty, so that infrastructure code makes what the project needs.
     """
 
     state: Path
@@ -48,6 +49,7 @@ class Options:
     parent: int | None = None
     repository: str | None = None
     warm: bool = False
+    bare: bool = False
 
 
 def run(options: Options) -> None:
@@ -116,17 +118,19 @@ def _made(options: Options) -> tuple[Sandbox, Front, Any]:
     front = Front(sandbox, _moto())
     server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=Quiet)
     sandbox.url = f"http://127.0.0.1:{server.server_port}"
-    _prepare(sandbox)
+    _prepare(sandbox, options.bare)
     return sandbox, front, server
 
 
-def _prepare(sandbox: Sandbox) -> None:
-    """Register all operations, take up the state of earlier runs, and make what the project's accounts have."""
+def _prepare(sandbox: Sandbox, bare: bool) -> None:
+    """Register all operations, take up the state of earlier runs, and make what the project's accounts lack."""
     # Importing them registers their operations.
     from sandbox import account, backends, groups, hosting, jobs, registry, tags  # noqa: F401
 
     backends.restore(sandbox.state)
-    account.prepare(sandbox)
+    backends.backends("iam")  # moto does not bear that two first requests import it at the same time.
+    if not bare:
+        account.prepare(sandbox)
 
 
 def _moto() -> Callable[[], Any]:

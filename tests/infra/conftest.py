@@ -1,0 +1,242 @@
+"""Three environments in two accounts as Terraform makes them on the sandbox, and as the sandbox makes them itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+REPOSITORY = "acme@1/churn@2"
+REGION = "eu-west-1"
+ACCOUNTS = {"feature": "111111111111", "dev": "111111111111", "prod": "222222222222"}
+SETTINGS = f"""
+project: churn
+package: churn
+region: {REGION}
+scenario: advanced
+aws: sandbox
+environments:
+  - {{name: feature, account: "{ACCOUNTS["feature"]}"}}
+  - {{name: dev, account: "{ACCOUNTS["dev"]}", endpoint: {{}}}}
+  - {{name: prod, account: "{ACCOUNTS["prod"]}", approval: manual, endpoint: {{}}}}
+stages: {{}}
+tags: {{project: churn}}
+"""
+MIRRORS = ("TF_PLUGIN_MIRROR", "/opt/tf-plugins", "/usr/share/terraform/plugins", "~/.terraform.d/plugins")
+PROVIDER = "registry.terraform.io/hashicorp/aws"
+START_SECONDS = 30
+SECONDS = 200
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A sandbox and whom one can be in it."""
+
+    url: str
+
+    def client(self, service: str, environment: str, **credentials: str) -> Any:
+        """A client in the account of an environment: as its administrator, or with credentials of one's own."""
+        keys = {"aws_access_key_id": f"sandbox-{ACCOUNTS[environment]}", "aws_secret_access_key": "any", **credentials}
+        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        return boto3.client(service, region_name=REGION, endpoint_url=self.url, config=config, **keys)
+
+    def role(self, duty: str, environment: str) -> str:
+        """The ARN of the role of a duty."""
+        return f"arn:aws:iam::{ACCOUNTS[environment]}:role/churn-{environment}-{duty}"
+
+    def client_as(self, duty: str, environment: str, service: str) -> Any:
+        """A client with the session of a duty's role."""
+        given = self.client("sts", environment).assume_role(
+            RoleArn=self.role(duty, environment), RoleSessionName="test"
+        )["Credentials"]
+        return self.client(
+            service,
+            environment,
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+        )
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Terraform in a copy of the folder, its state in files beside it."""
+
+    folder: Path
+    configuration: Path
+    url: str | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, *arguments: str, environment: str = "feature") -> subprocess.Popen[bytes]:
+        """Start a command with the rights of an environment's account; what it prints goes to a file."""
+        with self._log(environment).open("wb") as log:
+            return subprocess.Popen(
+                ["terraform", *arguments], cwd=self.folder, env=self._variables(environment), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def evaluate(self, expression: str, *options: str) -> Any:
+        """The value of an expression over the settings."""
+        done = subprocess.run(
+            ["terraform", "console", *options], cwd=self.folder, env=self._variables("feature"),
+            input=f"jsonencode({expression})", capture_output=True, text=True, timeout=SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(json.loads(done.stdout))
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end: its exit code, and what it printed."""
+        code = self.start(*arguments).wait(timeout=SECONDS)
+        return code, self._log("feature").read_text()
+
+    def _variables(self, environment: str) -> dict[str, str]:
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
+        variables |= {"TF_CLI_CONFIG_FILE": str(self.configuration), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+        if self.url:
+            variables |= {
+                "AWS_ENDPOINT_URL": self.url,
+                "AWS_ACCESS_KEY_ID": f"sandbox-{ACCOUNTS[environment]}",
+                "AWS_SECRET_ACCESS_KEY": "any",
+            }
+        return variables
+
+    def _log(self, environment: str) -> Path:
+        return self.folder / f"{environment}.log"
+
+    def begin(self, verb: str, environment: str, *options: str) -> None:
+        """Begin to plan, apply or destroy an environment; `end` waits for it."""
+        self.running[environment] = self.start(
+            verb, "-input=false", "-no-color", "-lock=false", f"-state={environment}.tfstate",
+            f"-var-file=environments/{environment}.tfvars", f"-var=github_repository={REPOSITORY}", *options,
+            environment=environment,
+        )  # fmt: skip
+
+    def end(self) -> dict[str, tuple[int, str]]:
+        """The exit codes of what was begun, and what was printed."""
+        done = {}
+        for environment, process in self.running.items():
+            done[environment] = (process.wait(timeout=SECONDS), self._log(environment).read_text())
+        self.running.clear()
+        return done
+
+    def outputs(self, environment: str) -> dict[str, Any]:
+        """What an environment's state gives out."""
+        state = json.loads((self.folder / f"{environment}.tfstate").read_text())
+        return {name: output["value"] for name, output in state["outputs"].items()}
+
+
+def wait_until(happened: Callable[[], Any], seconds: float = START_SECONDS) -> Any:
+    """The first true answer to a question asked again and again."""
+    end = time.monotonic() + seconds
+    while not (answer := happened()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def terraform_program() -> str:
+    """Terraform, where it is installed."""
+    program = shutil.which("terraform")
+    if program is None:
+        pytest.skip("infra/ is not tested: terraform is not on the PATH")
+    return program
+
+
+@pytest.fixture(scope="session")
+def mirror(terraform_program: str) -> Path:
+    """A folder on this machine that holds the AWS provider."""
+    folders = [Path(os.environ.get(name, name)).expanduser() for name in MIRRORS]
+    found = [folder for folder in folders if (folder / PROVIDER).is_dir()]
+    if not found:
+        pytest.skip(f"infra/ is only formatted: no provider {PROVIDER} in {', '.join(map(str, folders))}")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project's settings: the advanced scenario has everything that the basic one has."""
+    file = tmp_path_factory.mktemp("project") / "mlops.yaml"
+    file.write_text(SETTINGS)
+    return file
+
+
+@pytest.fixture(scope="session")
+def initialised(mirror: Path, settings: Path) -> Terraform:
+    """A copy of the folder, in a project, whose provider is installed and whose state is a file."""
+    folder = settings.parent / "infra"
+    shutil.copytree(PROJECT / "infra", folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    (folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    configuration = settings.parent / "terraform.rc"
+    configuration.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
+    made = Terraform(folder, configuration)
+    code, printed = made.run("init", "-input=false", "-no-color")
+    assert code == 0, printed
+    return made
+
+
+@pytest.fixture(scope="session")
+def sandbox(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
+    """Start a sandbox; all of them are stopped at the end."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def started(*options: str) -> Cloud:
+        state = tmp_path_factory.mktemp("sandbox")
+        arguments = ["--state", state, "--settings", settings, "--parent", os.getpid(), *options]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *map(str, arguments)], env={**os.environ, "PYTHONPATH": str(PROJECT)}
+        )
+        processes.append(process)
+        address = state / "server.json"
+        wait_until(lambda: address.exists() or process.poll() is not None)
+        return Cloud(json.loads(address.read_text())["url"])
+
+    yield started
+    for process in processes:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def seeded(sandbox: Callable[..., Cloud]) -> Cloud:
+    """The accounts as the sandbox makes them: what the machinery is known to work with."""
+    return sandbox("--repository", REPOSITORY)
+
+
+@pytest.fixture(scope="session")
+def bare(sandbox: Callable[..., Cloud]) -> Cloud:
+    """Accounts with nothing in them."""
+    return sandbox("--bare")
+
+
+@pytest.fixture(scope="session")
+def terraform(initialised: Terraform, bare: Cloud) -> Terraform:
+    """Terraform on the empty accounts, with nothing applied yet."""
+    return Terraform(initialised.folder, initialised.configuration, bare.url)
+
+
+@pytest.fixture(scope="session")
+def applied(terraform: Terraform, bare: Cloud) -> Cloud:
+    """The accounts after every environment was applied.
+
+    The provider watches a bucket's lifecycle for most of a minute, so they are applied side by side.
+    """
+    for environment in ACCOUNTS:
+        terraform.begin(
+            "apply", environment, "-auto-approve", "-var=notification_email=team@example.com", "-var=delete_data=true"
+        )
+    for environment, (code, printed) in terraform.end().items():
+        assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
+    return bare

@@ -1,0 +1,48 @@
+"""The Terraform code as text: formatted, valid, and the same in every project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from conftest import Bake
+
+
+def test_it_is_formatted(terraform_program: str, template_folder: Path) -> None:
+    import subprocess
+
+    command = [terraform_program, "fmt", "-check", "-diff", "-recursive", str(template_folder / "infra")]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.slow
+def test_it_is_valid(initialised: Any) -> None:
+    code, printed = initialised.run("validate", "-no-color")
+
+    assert (code, printed.strip()) == (0, "Success! The configuration is valid.")
+
+
+def test_a_project_has_it_unchanged_and_values_for_each_of_its_environments(bake: Bake, template_folder: Path) -> None:
+    project = bake()
+    files = sorted(path for path in (template_folder / "infra").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    named = [each["name"] for each in yaml.safe_load((project.path / "mlops.yaml").read_text())["environments"]]
+
+    for file in files:
+        assert (project.path / file.relative_to(template_folder)).read_bytes() == file.read_bytes()
+    assert {path.stem for path in (project.path / "infra" / "environments").glob("*.tfvars")} == set(named)
+
+
+def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Bake) -> None:
+    project = bake(infrastructure="none")
+
+    assert not (project.path / "infra").exists()
+    assert "infra" not in project.git("ls-files").split("/")
+    contract = (project.path / "docs" / "infrastructure.md").read_text()
+    assert all(f"`<project>-<environment>-{role}`" in contract for role in ("execution", "train", "deploy", "approve"))
+    assert all(f"-{alarm}`" in contract for alarm in ("errors", "latency", "manual"))

@@ -1,0 +1,219 @@
+# The least that each duty needs: the same grants as the sandbox's (sandbox/grants.py), under which every command runs
+# on a laptop. A right that is missing here was missing there first.
+locals {
+  here       = "${local.region}:${local.account}"
+  alarm_arns = ["arn:aws:cloudwatch:${local.here}:alarm:${local.prefix}*"]
+
+  # Jobs and endpoints: read and write the bucket, log, measure, see their alarms (auto-rollback asks for that).
+  execution = concat(local.use_bucket, local.use_key, [
+    { Effect = "Allow", Action = "cloudwatch:PutMetricData", Resource = "*" },
+    { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.alarm_arns },
+    {
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+      Resource = local.log_groups
+    },
+    {
+      Effect = "Allow"
+      Action = [
+        "ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchCheckLayerAvailability",
+      ]
+      # AWS's own images lie in accounts of AWS.
+      Resource = "*"
+    },
+  ])
+
+  # Jobs under the execution role, data and artefacts, versions of its own group. The later groups are read too: the
+  # report compares a new model with what serves.
+  train = concat(
+    local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
+    flatten([for each in local.environments : local.read_groups[each.name]]),
+    [
+      {
+        Effect   = "Allow"
+        Action   = ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"]
+        Resource = local.versions[var.environment]
+      },
+      { Effect = "Allow", Action = "iam:SimulatePrincipalPolicy", Resource = local.environment.execution_role },
+    ],
+  )
+
+  # Copy from the environment before, register, serve, watch, roll back.
+  deploy = concat(
+    local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
+    local.read_groups[var.environment], local.register, local.serve, local.read_before,
+  )
+
+  # Look, then approve or reject: nothing can be deployed with it.
+  approve = concat(local.read_groups[var.environment], [
+    { Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions[var.environment] },
+  ])
+}
+
+# Buckets and keys.
+locals {
+  use_bucket = [
+    { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = local.bucket_arn },
+    {
+      Effect = "Allow"
+      Action = [
+        "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+      ]
+      Resource = "${local.bucket_arn}/*"
+    },
+  ]
+
+  use_key = [
+    {
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant"]
+      Resource = local.key
+    },
+  ]
+
+  read_before = flatten([
+    for before in [for each in [local.before] : each if each != null] : [
+      {
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket", "s3:GetBucketLocation"]
+        Resource = ["arn:aws:s3:::${before.bucket}"]
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = [for part in local.promoted : "arn:aws:s3:::${before.bucket}/${part}/*"]
+      },
+      [
+        for key in local.keys_before :
+        { Effect = "Allow", Action = ["kms:Decrypt", "kms:DescribeKey"], Resource = [key] }
+      ],
+      local.read_groups[before.name],
+    ]
+  ])
+}
+
+# Jobs and logs.
+locals {
+  log_groups = "arn:aws:logs:${local.here}:log-group:/aws/sagemaker/*"
+
+  run_jobs = concat(
+    [
+      for kind, noun in { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" } : {
+        Action = [
+          "sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Stop${noun}", "sagemaker:AddTags",
+          "sagemaker:ListTags",
+        ]
+        Effect   = "Allow"
+        Resource = "arn:aws:sagemaker:${local.here}:${kind}/${local.prefix}-*"
+      }
+    ],
+    [{ Effect = "Allow", Action = ["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], Resource = "*" }],
+  )
+
+  read_logs = [
+    {
+      Effect   = "Allow"
+      Action   = ["logs:GetLogEvents", "logs:FilterLogEvents", "logs:DescribeLogStreams"]
+      Resource = local.log_groups
+    },
+  ]
+
+  pass_role = [
+    {
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = local.environment.execution_role
+      Condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
+    },
+  ]
+}
+
+# Model groups and their versions.
+locals {
+  versions = {
+    for each in local.environments : each.name => [
+      for group in each.groups : "arn:aws:sagemaker:${local.region}:${each.account}:model-package/${group}/*"
+    ]
+  }
+
+  read_groups = {
+    for each in local.environments : each.name => [
+      {
+        Effect = "Allow"
+        Action = ["sagemaker:DescribeModelPackageGroup"]
+        Resource = [
+          for group in each.groups : "arn:aws:sagemaker:${local.region}:${each.account}:model-package-group/${group}"
+        ]
+      },
+      { Effect = "Allow", Action = ["sagemaker:ListModelPackageGroups"], Resource = ["*"] },
+      {
+        Effect   = "Allow"
+        Action   = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+        Resource = local.versions[each.name]
+      },
+    ]
+  }
+
+  # Where a person approves, the role that deploys may not: it registers what waits for approval, and rejects.
+  register = [
+    for action, status in {
+      "sagemaker:CreateModelPackage" = "PendingManualApproval"
+      "sagemaker:UpdateModelPackage" = "Rejected"
+      } : merge(
+      { Effect = "Allow", Action = action, Resource = local.versions[var.environment] },
+      {
+        for element, condition in {
+          Condition = { StringEqualsIfExists = { "sagemaker:ModelApprovalStatus" = status } }
+        } : element => condition if local.environment.manual
+      },
+    )
+  ]
+}
+
+# Models, endpoints and what is seen of them.
+locals {
+  # The challenger's endpoint has the same beginning.
+  served = flatten([
+    for name in slice(concat(local.environment.endpoints, [""]), 0, 1) : [name, "${name}-*"] if name != ""
+  ])
+
+  serve = [
+    for statement in concat(
+      [
+        for kind, noun in { "model" = "Model", "endpoint-config" = "EndpointConfig", "endpoint" = "Endpoint" } : {
+          Action = [
+            "sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Delete${noun}", "sagemaker:AddTags",
+            "sagemaker:ListTags",
+          ]
+          Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:${kind}/${name}"]
+        }
+      ],
+      [
+        {
+          Action = [
+            "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint",
+          ]
+          Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
+        },
+        {
+          # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
+          Action   = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
+          Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint-config/${name}"]
+        },
+        {
+          Action   = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"]
+          Resource = ["*"]
+        },
+        { Action = ["cloudwatch:DescribeAlarms"], Resource = local.alarm_arns },
+        # Raising the manual alarm is how a person stops a rollout; the others are raised by what the endpoint measures.
+        { Action = ["cloudwatch:SetAlarmState"], Resource = [for arn in local.alarm_arns : "${arn}-manual"] },
+        {
+          Action   = ["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
+          Resource = ["*"]
+        },
+      ],
+    ) : merge({ Effect = "Allow" }, statement) if length(local.served) > 0
+  ]
+}

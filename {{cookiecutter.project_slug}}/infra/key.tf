@@ -1,0 +1,68 @@
+# The key of everything that the environment keeps. Whoever administers the account administers the key.
+resource "aws_kms_key" "environment" {
+  count = local.makes_key ? 1 : 0
+
+  description             = "Data and models of ${local.prefix}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy                  = jsonencode({ Version = "2012-10-17", Statement = local.key_policy })
+}
+
+resource "aws_kms_alias" "environment" {
+  count = local.makes_key ? 1 : 0
+
+  name          = "alias/${local.prefix}"
+  target_key_id = aws_kms_key.environment[0].key_id
+}
+
+locals {
+  key = local.makes_key ? aws_kms_key.environment[0].arn : local.settings.kms_key
+
+  # The keys of the account before. In another account both sides have to allow, and that account's key policy says
+  # which of its keys it is; in the same account the key policy alone is enough.
+  keys_before = [
+    for each in [local.before] : "arn:aws:kms:${local.region}:${each.account}:key/*"
+    if local.makes_key && each != null && try(each.account, local.account) != local.account
+  ]
+
+  key_policy = concat(
+    [
+      {
+        Sid       = "Administration"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${local.account}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        # Without it an alarm can not be sent to a topic under this key.
+        Sid       = "Notifications"
+        Effect    = "Allow"
+        Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+    ],
+    [
+      for reader in local.readers : {
+        # The role by a condition, and no wildcard in it: see `readers`.
+        Sid       = "Promotion"
+        Effect    = "Allow"
+        Principal = { AWS = "*" }
+        Action    = ["kms:Decrypt", "kms:DescribeKey"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "aws:PrincipalArn" = reader.role } }
+      }
+    ],
+  )
+
+  # AWS refuses a policy that names a role which is not there yet, and forgets one that was made anew: so a
+  # condition names the role.
+  readers = [
+    for each in local.environments[*] : {
+      account = "arn:aws:iam::${each.account}:root"
+      role    = "arn:aws:iam::${each.account}:role/${local.project}-${each.name}-deploy"
+    } if local.after != null && each.name == try(local.after.name, null)
+  ]
+}

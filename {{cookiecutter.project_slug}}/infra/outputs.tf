@@ -1,0 +1,27 @@
+output "bucket" {
+  description = "The bucket of the environment's data and models."
+  value       = local.environment.bucket
+}
+
+output "key" {
+  description = "The key that encrypts the bucket."
+  value       = local.key
+}
+
+output "roles" {
+  description = "Duty → the ARN of its role."
+  value = merge(
+    { for duty, role in aws_iam_role.duty : duty => role.arn },
+    { execution = local.environment.execution_role },
+  )
+}
+
+output "alarms" {
+  description = "The alarms that roll a deployment back."
+  value       = sort(keys(aws_cloudwatch_metric_alarm.endpoint))
+}
+
+output "topic" {
+  description = "Where alarms are told."
+  value       = aws_sns_topic.alarms.arn
+}

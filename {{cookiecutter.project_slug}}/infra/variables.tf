@@ -1,0 +1,78 @@
+variable "environment" {
+  description = "Name of an environment in mlops.yaml."
+  type        = string
+}
+
+variable "settings" {
+  description = "The project's settings: names, accounts, region, and what exists already."
+  type        = string
+  default     = "../mlops.yaml"
+}
+
+variable "github_repository" {
+  description = <<-EOT
+    The repository whose workflows the roles trust, as GitHub names it in its tokens: OWNER@OWNER_ID/REPOSITORY@ID.
+    Repositories made before 2026-07-15, and GitHub Enterprise Server, send OWNER/REPOSITORY. Without it only the
+    account's own people can take the roles on.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    # No wildcard: a subject that fits more than one repository lets a stranger's workflow in.
+    condition = (
+      var.github_repository == null ||
+      can(regex("^[A-Za-z0-9-]+(@[0-9]+)?/[A-Za-z0-9._-]+(@[0-9]+)?$", var.github_repository))
+    )
+    error_message = "github_repository is OWNER@OWNER_ID/REPOSITORY@ID, or OWNER/REPOSITORY for an older one."
+  }
+}
+
+variable "create_oidc_provider" {
+  description = <<-EOT
+    Whether GitHub's identity provider is made here. An account can have one of them: by default the account's first
+    environment makes it. Give false everywhere when the account has one already.
+  EOT
+  type        = bool
+  default     = null
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no role made here may exceed."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::", var.permissions_boundary))
+    error_message = "permissions_boundary is the ARN of an IAM policy."
+  }
+}
+
+variable "latency_limit_ms" {
+  description = "A model that takes longer than this on average, over a minute, is rolled back."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.latency_limit_ms > 0
+    error_message = "latency_limit_ms is more than 0."
+  }
+}
+
+variable "notification_email" {
+  description = "Who is told of an alarm and of the budget; without it only the topic is there."
+  type        = string
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "The costs of this environment in a month, by its tag, of which 80 % and the forecast are told."
+  type        = number
+  default     = null
+}
+
+variable "delete_data" {
+  description = "Whether `terraform destroy` deletes the bucket with all that is in it; else it refuses a bucket with data."
+  type        = bool
+  default     = false
+}
