@@ -59,6 +59,33 @@ REFUSED = [
     ({"region": "$(whoami)"}, "mlops.yaml: region is '$(whoami)'"),
     ({"region": "cn-north-1"}, "region is 'cn-north-1': is in a partition of its own"),
     ({"environments.1.groups": ["champion"]}, "environments.dev has groups"),
+    ({"comparison": {"positive": "yes", "metrics": []}}, "give at least one metric"),
+    ({"comparison": {"metrics": [{"metric": "recall", "may_lose": 0}]}}, "mlops.yaml: comparison.positive is missing"),
+    (
+        {"comparison": {"positive": "yes", "metrics": [{"metric": "recall", "may_lose": -0.1}]}},
+        "mlops.yaml: comparison.metrics.0.may_lose is -0.1",
+    ),
+    (
+        {"comparison": {"positive": "yes", "metrics": [{"metric": "cost", "may_lose": 1}]}},
+        "cost is not built in: give better: higher or better: lower",
+    ),
+    (
+        {"comparison": {"positive": "yes", "metrics": [{"metric": "brier", "better": "higher", "may_lose": 1}]}},
+        "brier is better when lower: remove better",
+    ),
+    (
+        {
+            "comparison": {
+                "positive": "yes",
+                "confidence": 0.99,
+                "resamples": 500,
+                "metrics": [{"metric": "recall", "may_lose": 0}],
+            }
+        },
+        "resamples is 500; confidence 0.99 needs 2000 or more",
+    ),
+    ({"environments.1.endpoint.load": {"rate": 0, "seconds": 5, "p95_ms": 500}}, "dev.endpoint.load.rate is 0"),
+    ({"environments.1.endpoint.load": {"rate": 1, "seconds": 5}}, "dev.endpoint.load.p95_ms is missing"),
     ({"aws": "local"}, "'sandbox' or 'account'"),
     ({"scenario": "expert"}, "'basic' or 'advanced'"),
     ({"colour": "red"}, "mlops.yaml: colour is no setting"),

@@ -11,7 +11,7 @@ import yaml
 from sklearn import metrics as reference
 
 from {{cookiecutter.package_name}} import evaluate, figures, metrics, rows, train
-from {{cookiecutter.package_name}}.schema import LABELS
+from {{cookiecutter.package_name}}.schema import FEATURES, LABELS
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def run(pipeline, tmp_path, monkeypatch):
-    """Evaluates the model of a folder and gives the folder of the reports."""
+    """Evaluates the model of a folder, in groups by some features, and gives the folder of the reports."""
 
-    def evaluate_model(folder):
+    def evaluate_model(folder, slices=""):
         monkeypatch.setenv("SM_CHANNEL_PREPARED", str(pipeline.prepared))
         monkeypatch.setenv("SM_CHANNEL_MODEL", str(folder))
         monkeypatch.setenv("SM_OUTPUT_DATA_DIR", str(tmp_path / "reports"))
-        evaluate.main(["--resamples=50"])
+        evaluate.main(["--resamples=50", f"--slices={slices}"])
         return tmp_path / "reports"
 
     return evaluate_model
@@ -113,12 +113,36 @@ def test_predictions_are_those_that_the_metrics_were_made_of(pipeline):
     assert measured == {name: metric["value"] for name, metric in summary["metrics"].items()}
 
 
-def test_the_archive_of_a_training_job_is_evaluated_like_the_folder(pipeline, run, tmp_path):
+def test_rows_are_grouped_by_the_halves_of_a_feature(pipeline, run):
+    reports = run(pipeline.model, "mean_area, worst_texture")
+
+    test = rows.read(pipeline.prepared / "test.parquet")
+    with (reports / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    for name in ("mean_area", "worst_texture"):
+        values = test.features[:, FEATURES.index(name)]
+        low = values[[line[name] == "low" for line in lines]]
+        high = values[[line[name] == "high" for line in lines]]
+        assert low.max() < high.min()
+        assert abs(len(low) - len(high)) <= 1
+        assert len(low) + len(high) == len(test)
+
+
+def test_a_group_by_what_is_no_feature_is_refused(pipeline, run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(pipeline.model, "mean_area,colour")
+
+    assert ended.value.code == 2
+    assert "slices: colour is no feature" in capsys.readouterr().err
+
+
+def test_the_archive_of_a_training_job_is_evaluated_like_the_folder(pipeline, run, root, tmp_path):
     (tmp_path / "artefact").mkdir()
     with tarfile.open(tmp_path / "artefact" / "model.tar.gz", "w:gz") as archive:
         archive.add(pipeline.model, arcname=".")
 
-    reports = run(tmp_path / "artefact")
+    parameters = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    reports = run(tmp_path / "artefact", parameters["evaluate"].get("slices", ""))
 
     assert (reports / "predictions.csv").read_bytes() == (pipeline.reports / "predictions.csv").read_bytes()
 

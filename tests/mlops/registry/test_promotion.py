@@ -25,7 +25,8 @@ def test_a_model_is_copied_byte_for_byte_across_accounts(world: Any) -> None:
     assert [world.digest(each) for each in (source, dev, prod)] == [source.digest] * 3
     assert prod.metadata["promoted_from"] == dev.arn
     assert prod.metadata["baseline_uri"].startswith("s3://churn-prod-222222222222/baselines/")
-    copied = {"promoted_from", "baseline_uri"}
+    assert prod.metadata["gate_uri"].startswith("s3://churn-prod-222222222222/baselines/")
+    copied = {"promoted_from", "baseline_uri", "gate_uri"}
     assert {key: value for key, value in prod.metadata.items() if key not in copied} == {
         key: value for key, value in source.metadata.items() if key not in copied
     }

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from mlops import lineage, markdown, report
+from mlops import gate, lineage, markdown, report
 from mlops.durations import JobTime
+from mlops.judgements import Judgement
 
 
 def cells(text, first):
@@ -129,6 +130,32 @@ def test_what_the_gate_refuses_is_marked(found, project):
     text = markdown.markdown(dataclasses.replace(found, metrics=metrics, gate=gate))
 
     assert cells(text, "roc_auc")[-1] == "at least 0.95: **refused**"
+
+
+def test_what_was_compared_with_the_model_that_serves_stands_with_its_intervals(found):
+    judged = [
+        Judgement("recall", "size=small", 90, 0.05, "worse", 0.7, 0.9, -0.2, -0.3, -0.1),
+        Judgement("recall", "size=tiny", 9, 0.05, "too few rows"),
+    ]
+    decision = gate.Decision([], "churn-dev version 4", judgements=judged, rows=171, common=170, confidence=0.95)
+
+    text = markdown.markdown(dataclasses.replace(found, decision=json.loads(gate.document(decision))))
+
+    assert "Against churn-dev version 4 on 170 of the 171 rows" in text
+    assert cells(text, "recall of size=small")[1:] == [
+        "0.7000",
+        "0.9000",
+        "-0.2000 (-0.3000 to -0.1000)",
+        "-0.05",
+        "**worse: refused**",
+    ]
+    assert cells(text, "recall of size=tiny")[-1] == "too few rows"
+
+
+def test_that_nothing_was_compared_is_said(found):
+    decision = json.loads(gate.document(gate.Decision([], note="nothing serves in dev yet")))
+
+    assert "Gate: nothing serves in dev yet." in markdown.markdown(dataclasses.replace(found, decision=decision))
 
 
 def test_jobs_are_given_in_the_seconds_of_all_their_instances(found):

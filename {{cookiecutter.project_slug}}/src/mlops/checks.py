@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mlops.criteria import Threshold
 from mlops.errors import Failure
-from mlops.settings import Threshold
 
 
 class Measured(Protocol):

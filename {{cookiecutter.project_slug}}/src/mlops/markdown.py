@@ -10,7 +10,14 @@ NOTHING = "-"
 
 def markdown(report: Report) -> str:
     """The report as GitHub shows it."""
-    parts = [heading(report), metrics_table(report), changes(report), jobs_table(report), footer(report)]
+    parts = [
+        heading(report),
+        metrics_table(report),
+        comparison(report),
+        changes(report),
+        jobs_table(report),
+        footer(report),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -67,6 +74,30 @@ def verdict(given: Verdict | None) -> str:
     if given is None:
         return ""
     return f"{given.side.replace('_', ' ')} {given.limit:g}: {'passed' if given.passed else '**refused**'}"
+
+
+def comparison(report: Report) -> str:
+    """What the gate said of the model against the one that serves, on the rows that both have predicted."""
+    found = report.decision
+    if not found.get("judgements"):
+        return f"Gate: {text(found['note'])}." if found.get("note") else ""
+    lines = [
+        f"Against {cell(found['against'])} on {found['common']} of the {found['rows']} rows of the test set; a gain "
+        f"above 0 is better, the intervals hold together with {found['confidence']:.0%}:",
+        "",
+        row("metric", "this model", "serves", "gain", "at least", "gate"),
+        row("---", "---:", "---:", "---:", "---:", "---"),
+    ]
+    for each in found["judgements"]:
+        name = f"{each['metric']} of {each['group']}" if each["group"] else each["metric"]
+        said = "**worse: refused**" if each["word"] == "worse" else each["word"]
+        if each["gain"] is None:
+            lines.append(row(cell(name), NOTHING, NOTHING, NOTHING, NOTHING, said))
+            continue
+        gain = f"{each['gain']:+.4f} ({each['low']:+.4f} to {each['high']:+.4f})"
+        values = (f"{each[key]:.4f}" for key in ("candidate", "serving"))
+        lines.append(row(cell(name), *values, gain, f"{0 - each['may_lose']:g}", said))
+    return "\n".join(lines)
 
 
 def changes(report: Report) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, packages, registration, storage
+from mlops import aws, gate, packages, registration, storage
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
@@ -27,7 +27,7 @@ def promote(settings: Settings, target: Environment, fingerprint: str) -> list[M
     Raises:
         NotFound: the environment before has no model of this fingerprint.
         NotApproved: that environment has not approved it, or has rejected it.
-        Failure: the target has rejected it, or AWS refuses.
+        Failure: the target has rejected it, the gate refuses it against what serves there, or AWS does.
         DigestMismatch: the artefact does not have the SHA-256 that was registered.
     """
     before = settings.before(target)
@@ -85,18 +85,23 @@ def copied(
         )
     if there is not None and newest is not None and newest.version == there.version:
         return there
+    decision = gate.of_package(session, settings, target, source)
+    gate.refuse(decision)
     artefact = registration.artefact_uri(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, settings.kms_key)
-    metadata = {**source.metadata, "promoted_from": source.arn}
+    passed = registration.gate_files(session, settings, target, source.fingerprint, decision)
+    kept = {key: value for key, value in source.metadata.items() if key not in gate.KEYS}
+    metadata = {**kept, **passed, "promoted_from": source.arn}
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(source.fingerprint, source.commit),
         "ModelApprovalStatus": "Approved" if target.approval == "automatic" else "PendingManualApproval",
         "InferenceSpecification": packages.specification(source.image, artefact),
     }
-    if baseline := source.metadata.get("baseline_uri"):
-        own = registration.copy_baseline(session, settings, target, baseline, source.fingerprint)
-        metadata["baseline_uri"] = own
-        parameters["ModelMetrics"] = {"ModelDataQuality": {"Statistics": registration.statistics(own)}}
+    for key in ("baseline_uri", "predictions_uri"):
+        if uri := source.metadata.get(key):
+            metadata[key] = registration.copy_beside(session, settings, target, uri, source.fingerprint)
+    if baseline := metadata.get("baseline_uri"):
+        parameters["ModelMetrics"] = {"ModelDataQuality": {"Statistics": registration.statistics(baseline)}}
     if card := card_of(session, source.arn):
         parameters["ModelCard"] = card
     token = packages.token("promote", group, source.fingerprint, newest.arn if newest else "")

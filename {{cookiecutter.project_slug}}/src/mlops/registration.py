@@ -1,5 +1,6 @@
 """Registration: a trained model becomes a version of the first environment's group."""
 
+import hashlib
 import math
 import re
 from dataclasses import replace
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from mlops import aws, checks, modelcard, packages, storage
+from mlops import aws, checks, gate, modelcard, packages, predictions, storage
 from mlops.errors import DigestMismatch, Failure
+from mlops.gate import Decision
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
 
@@ -45,7 +47,8 @@ def register(
         registered_by: who runs this.
 
     Raises:
-        Failure: the gate refuses the model, or its training job did not make this artefact.
+        Failure: the gate refuses the model, by a threshold or against what serves where it goes next; or its training
+            job did not make this artefact.
         DigestMismatch: the artefact is not the one that was trained.
     """
     checks.gate(model.metrics, settings.gate)
@@ -53,14 +56,20 @@ def register(
     if existing := packages.find(session, environment.group, lineage.fingerprint):
         return existing
     refuse_other_artefact(session, model)
+    decision = gate.of_trained(session, settings, environment, model, lineage.fingerprint)
+    gate.refuse(decision)
     own = into_bucket(session, settings, environment, model, lineage.fingerprint)
+    beside = {"baseline_uri": own.baseline, **gate_files(session, settings, environment, lineage.fingerprint, decision)}
+    if settings.comparison:
+        source = f"{model.report}{predictions.FILE}"
+        beside["predictions_uri"] = copy_beside(session, settings, environment, source, lineage.fingerprint)
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(lineage.fingerprint, lineage.commit),
         "ModelApprovalStatus": "Approved" if environment.approval == "automatic" else "PendingManualApproval",
         "InferenceSpecification": packages.specification(own.image, own.artefact),
         "ModelMetrics": {"ModelDataQuality": {"Statistics": statistics(own.baseline)}},
         "ModelCard": modelcard.card(settings, own, lineage),
-        "CustomerMetadataProperties": metadata(own, lineage, run_url, registered_by),
+        "CustomerMetadataProperties": metadata(own, lineage, run_url, registered_by, beside),
     }
     token = packages.token("register", environment.group, lineage.fingerprint)
     return packages.create(session, environment.group, lineage.fingerprint, token, **parameters)
@@ -91,18 +100,29 @@ def into_bucket(
     """Copy artefact and baseline from the jobs' outputs to where packages keep them, under names from their content."""
     artefact = artefact_uri(environment, fingerprint, model.digest)
     storage.copy(session, model.artefact, artefact, model.digest, settings.kms_key)
-    baseline = copy_baseline(session, settings, environment, model.baseline, fingerprint)
+    baseline = copy_beside(session, settings, environment, model.baseline, fingerprint)
     return replace(model, artefact=artefact, baseline=baseline)
 
 
-def copy_baseline(
+def copy_beside(
     session: boto3.Session, settings: Settings, environment: Environment, source: str, fingerprint: str
 ) -> str:
-    """Copy the statistics that drift is measured against into an environment's bucket."""
+    """Copy into an environment's bucket what drift or the next model is held against."""
     digest = storage.digest(session, source)
-    target = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/baseline.json"
+    target = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{source.rpartition('/')[2]}"
     storage.copy(session, source, target, digest, settings.kms_key)
     return target
+
+
+def gate_files(
+    session: boto3.Session, settings: Settings, environment: Environment, fingerprint: str, decision: Decision
+) -> dict[str, str]:
+    """Write the gate's decision beside the baseline; what the metadata says of it."""
+    content = gate.document(decision)
+    digest = hashlib.sha256(content).hexdigest()
+    uri = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{gate.FILE}"
+    storage.write(session, uri, content, settings.kms_key)
+    return {key: allowed(value, VALUE_LIMIT) for key, value in gate.metadata(decision, uri).items()}
 
 
 def artefact_uri(environment: Environment, fingerprint: str, digest: str) -> str:
@@ -115,10 +135,12 @@ def statistics(baseline: str) -> dict[str, str]:
     return {"ContentType": "application/json", "S3Uri": baseline}
 
 
-def metadata(model: "TrainedModel", lineage: "Lineage", run_url: str, registered_by: str) -> dict[str, str]:
+def metadata(
+    model: "TrainedModel", lineage: "Lineage", run_url: str, registered_by: str, beside: dict[str, str]
+) -> dict[str, str]:
     """Where a model came from, within the service's limits; the model card holds what does not fit.
 
-    One key stays free for `promoted_from`.
+    Room stays for what a promotion adds: `promoted_from`, and all that the gate may say there.
     """
     origin = {
         "fingerprint": lineage.fingerprint,
@@ -131,8 +153,8 @@ def metadata(model: "TrainedModel", lineage: "Lineage", run_url: str, registered
         "training_job": model.training_job,
         "registered_by": registered_by,
         "run_url": run_url,
-        "baseline_uri": model.baseline,
         "report_uri": model.report,
+        **beside,
     }
     values = {f"metric.{name}": number(metric.value) for name, metric in model.metrics.items()}
     bounds = {
@@ -144,7 +166,8 @@ def metadata(model: "TrainedModel", lineage: "Lineage", run_url: str, registered
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
     found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
-    return dict(list(found.items())[: KEYS - 1])
+    free = 1 + len(set(gate.KEYS) - found.keys())
+    return dict(list(found.items())[: KEYS - free])
 
 
 def number(value: float) -> str:

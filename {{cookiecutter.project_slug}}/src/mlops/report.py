@@ -1,10 +1,12 @@
 """The report on the model of a commit: what it is and measures, held against what serves."""
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import boto3
 
-from mlops import aws, checks, durations, github, lineage, packages
+from mlops import aws, checks, durations, gate, github, lineage, packages
 from mlops.checks import Verdict
 from mlops.durations import JobTime
 from mlops.errors import Failure, NotFound
@@ -47,6 +49,7 @@ class Report:
         package: the model in the registry; None when it is not there.
         why_not: why it is not.
         earlier: the run that made it, when that was not this one: then this one has trained nothing.
+        decision: what the gate said of it against what serves, as the gate writes it; empty when it said nothing.
     """
 
     project: str
@@ -59,6 +62,7 @@ class Report:
     gate: list[Verdict]
     served: list[Served]
     jobs: list[JobTime] = field(default_factory=list)
+    decision: dict[str, Any] = field(default_factory=dict)
 
 
 def report(settings: Settings, environment: Environment) -> Report:
@@ -72,8 +76,9 @@ def report(settings: Settings, environment: Environment) -> Report:
     origin = lineage.of(settings)
     package = found(session, environment, origin.fingerprint)
     metrics, why_not = metrics_of(package), ""
+    decision = gate.stored(session, package) if package else {}
     if package is None:
-        metrics, why_not = unregistered(settings, environment)
+        metrics, why_not, decision = unregistered(session, settings, environment, origin.fingerprint)
     run = package.metadata.get("run_url", "") if package else ""
     return Report(
         project=settings.project,
@@ -88,6 +93,7 @@ def report(settings: Settings, environment: Environment) -> Report:
             served(session, settings, environment, each, package) for each in settings.environments if each.endpoint
         ],
         jobs=durations.of(session, package) if package and settings.before(environment) is None else [],
+        decision=decision,
     )
 
 
@@ -99,20 +105,28 @@ def found(session: boto3.Session, environment: Environment, fingerprint: str) ->
         return None
 
 
-def unregistered(settings: Settings, environment: Environment) -> tuple[dict[str, Metric], str]:
-    """The metrics of a model that was trained and not registered, and why it is not registered."""
+def unregistered(
+    session: boto3.Session, settings: Settings, environment: Environment, fingerprint: str
+) -> tuple[dict[str, Metric], str, dict[str, Any]]:
+    """The metrics of a model that was trained and not registered, why it is not, and what the gate says of it."""
     from mlops import jobs
 
     before = settings.before(environment)
     if before is not None:
-        return {}, f"It is not in {environment.name}: it has to pass {before.name} first"
+        return {}, f"It is not in {environment.name}: it has to pass {before.name} first", {}
     try:
         model = jobs.trained_model(settings, environment)
     except Failure as error:
-        return {}, f"Nobody has trained it yet: {error}"
+        return {}, f"Nobody has trained it yet: {error}", {}
     metrics = {name: Metric(each.value, each.low, each.high) for name, each in model.metrics.items()}
-    failed = [str(each) for each in checks.verdicts(metrics, settings.gate) if not each.passed]
-    return metrics, f"The gate refuses it: {'; '.join(failed)}" if failed else "It is trained, and not registered"
+    try:
+        decision = gate.of_trained(session, settings, environment, model, fingerprint)
+    except Failure as error:
+        return metrics, f"The gate can not judge it: {error}", {}
+    why_not = "It is trained, and not registered"
+    if decision.refusals:
+        why_not = f"The gate refuses it: {'; '.join(decision.refusals)}"
+    return metrics, why_not, json.loads(gate.document(decision))
 
 
 def served(

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -18,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlops.criteria import Comparison, Load, Model, Threshold
 from mlops.errors import BadInput
 
 FILE = "mlops.yaml"
@@ -39,12 +38,6 @@ Group = Literal["champion", "challenger"]
 
 WAIT_LIMIT_SECONDS = 3600
 """SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
-
-
-class Model(BaseModel):
-    """What all settings share: they are frozen, and a field that does not exist is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class AllAtOnce(Model):
@@ -84,6 +77,7 @@ class Endpoint(Model):
     alarms: tuple[str, ...] = Field(
         default=(), max_length=7, description="alarms of your own that roll a deployment back, beside the project's"
     )
+    load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
 
     @model_validator(mode="after")
     def canary_needs_two_instances(self) -> Self:
@@ -210,21 +204,6 @@ class Network(Model):
     isolation: bool = Field(default=False, description="containers have no network at all")
 
 
-class Threshold(Model):
-    """What a metric of the evaluation has to reach."""
-
-    metric: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @model_validator(mode="after")
-    def has_one_side(self) -> Self:
-        """A threshold with no side passes everything, one with two is two."""
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError(f"threshold of {self.metric}: give at_least or at_most, one of them")
-        return self
-
-
 class Settings(Model):
     """All settings of a project."""
 
@@ -237,6 +216,7 @@ class Settings(Model):
     stages: dict[str, Stage]
     image: Image = Image()
     gate: tuple[Threshold, ...] = ()
+    comparison: Comparison | None = None
     network: Network | None = None
     kms_key: KeyArn | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)

@@ -94,12 +94,16 @@ def deploy(env: EnvironmentOption, json: JsonFlag = False) -> None:
 
 @app.command()
 def verify(env: EnvironmentOption, json: JsonFlag = False) -> None:
-    """Send the requests of tests/contract.yaml to an endpoint. Example: mlops verify --env dev"""
-    from mlops import contract
+    """Send the requests of tests/contract.yaml to an endpoint, then its load. Example: mlops verify --env dev"""
+    from mlops import contract, loadtest
 
     project, environment = opened(env, warm=True)
     checks = contract.verify(project, environment, display.progress)
-    display.show(checks, f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed", json)
+    said = f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed"
+    if load := loadtest.run(project, environment, display.progress):
+        display.show([*checks, load], f"{said}; under load {load}", json)
+    else:
+        display.show(checks, said, json)
 
 
 @app.command()

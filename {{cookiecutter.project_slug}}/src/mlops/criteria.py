@@ -1,0 +1,111 @@
+"""What a new model is held against before it goes on: thresholds, and the model that serves."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Direction = Literal["higher", "lower"]
+
+BUILT_IN: dict[str, Direction] = {
+    "roc_auc": "higher",
+    "accuracy": "higher",
+    "recall": "higher",
+    "precision": "higher",
+    "log_loss": "lower",
+    "brier": "lower",
+}
+"""The metrics that the gate computes itself from labels and probabilities, and which way each is better."""
+
+METRIC = r"^[a-z][a-z0-9_]*$"
+
+DRAWS_OUTSIDE = 20
+"""Resamples that have to lie outside of an interval: with fewer its ends are left to a handful of draws."""
+
+
+class Model(BaseModel):
+    """What all settings share: they are frozen, and a field that does not exist is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Threshold(Model):
+    """What a metric of the evaluation has to reach."""
+
+    metric: str = Field(pattern=METRIC)
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def has_one_side(self) -> Self:
+        """A threshold with no side passes everything, one with two is two."""
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"threshold of {self.metric}: give at_least or at_most, one of them")
+        return self
+
+
+class Compared(Model):
+    """A metric in which a new model may not be worse than the one that serves, by more than it may lose."""
+
+    metric: str = Field(pattern=METRIC)
+    may_lose: float = Field(ge=0, allow_inf_nan=False, description="in the metric's own unit")
+    better: Direction | None = Field(default=None, description="of a metric of your own: which way is better")
+
+    @model_validator(mode="after")
+    def has_a_direction(self) -> Self:
+        """Which way is better is known of the built-in metrics, and has to be said of every other one."""
+        known = BUILT_IN.get(self.metric)
+        if known is None and self.better is None:
+            raise ValueError(f"{self.metric} is not built in: give better: higher or better: lower")
+        if known is not None and self.better not in {None, known}:
+            raise ValueError(f"{self.metric} is better when {known}: remove better")
+        return self
+
+    @property
+    def sign(self) -> int:
+        """What makes a difference of the metric a gain: 1 or -1."""
+        return 1 if BUILT_IN.get(self.metric, self.better) == "higher" else -1
+
+
+class Slice(Compared):
+    """The same for each group of rows that a column of predictions.csv names."""
+
+    column: str = Field(min_length=1, max_length=64)
+    least_rows: int = Field(default=50, ge=1, description="a smaller group is not judged, and the verdict says so")
+
+
+class Comparison(Model):
+    """How a new model is held against the one that serves, on the rows of the new model's test set."""
+
+    positive: str = Field(min_length=1, description="the label whose probability predictions.csv holds")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="from this probability on it is that label")
+    confidence: float = Field(default=0.95, ge=0.5, lt=1, description="of all the comparisons together")
+    resamples: int = Field(default=2000, ge=100, le=100_000)
+    seed: int = Field(default=7, ge=0)
+    common: float = Field(default=0.9, gt=0, le=1, description="share of the test set that both have to have predicted")
+    metrics: tuple[Compared, ...]
+    slices: tuple[Slice, ...] = ()
+
+    @field_validator("metrics")
+    @classmethod
+    def something_is_compared(cls, metrics: tuple[Compared, ...]) -> tuple[Compared, ...]:
+        """Without a metric every model passes."""
+        if not metrics:
+            raise ValueError("give at least one metric, or leave the section comparison out")
+        return metrics
+
+    @model_validator(mode="after")
+    def resamples_reach_the_ends(self) -> Self:
+        """An interval's ends are quantiles of the resamples: they have to be among them."""
+        needed = round(DRAWS_OUTSIDE / (1 - self.confidence))
+        if self.resamples < needed:
+            raise ValueError(f"resamples is {self.resamples}; confidence {self.confidence:g} needs {needed} or more")
+        return self
+
+
+class Load(Model):
+    """A short load test of an endpoint: requests at a rate, and what they may take and lose."""
+
+    rate: float = Field(gt=0, le=1000, description="requests per second")
+    seconds: float = Field(gt=0, le=600)
+    p95_ms: float = Field(gt=0, description="95 % of the requests are answered in less, as their sender sees it")
+    errors: float = Field(default=0.0, ge=0, lt=1, description="share of the requests that may fail")
