@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
 
 def test_it_is_formatted(terraform_program: str, template_folder: Path) -> None:
-    import subprocess
-
     command = [terraform_program, "fmt", "-check", "-diff", "-recursive", str(template_folder / "infra")]
     done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
 

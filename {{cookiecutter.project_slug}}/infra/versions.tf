@@ -9,7 +9,7 @@ terraform {
     }
   }
 
-  # Bucket, key and region of the state are given to `terraform init`, see README.md: each environment has its own.
+  # Bucket, key and region of the state are given to `terraform init`, see docs/infrastructure.md: each environment has its own.
   backend "s3" {
     encrypt      = true
     use_lockfile = true
