@@ -159,6 +159,17 @@ stages: {{}}
     assert seen["ModelPackageGroupArn"] == made["ModelPackageGroupArn"]
 
 
+def test_a_key_is_known_by_its_alias(server):
+    kms = server.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/models", TargetKeyId=key)
+
+    alias = "arn:aws:kms:eu-west-1:111111111111:alias/models"
+
+    assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == key
+    assert kms.encrypt(KeyId=alias, Plaintext=b"a model")["KeyId"].endswith(key)
+
+
 def test_calls_are_recorded_with_who_what_and_whether_it_was_allowed(server, sagemaker, group, refused):
     server.control("DELETE", "calls")
     sagemaker.describe_model_package_group(ModelPackageGroupName=group)

@@ -45,7 +45,7 @@ def key(arn: str) -> Any | None:
     """A KMS key by its ARN or its alias's, or None."""
     _, _, _, region, account, name = arn.split(":", 5)
     backend = backends("kms")[account][region]
-    found = backend.get_alias_target(name) if name.startswith("alias/") else name.removeprefix("key/")
+    found = backend.get_key_id_from_alias(name) if name.startswith("alias/") else name.removeprefix("key/")
     return backend.keys.get(str(found).removeprefix("key/"))
 
 
