@@ -3,8 +3,8 @@
 import pytest
 
 from mlops import images
+from mlops.compute import Image
 from mlops.errors import BadInput
-from mlops.settings import Image
 
 
 def test_the_image_is_the_regions(small):

@@ -1,7 +1,8 @@
 """The container image of jobs and endpoints: AWS's scikit-learn image of a region, or the team's own by digest."""
 
+from mlops.compute import Image
 from mlops.errors import BadInput
-from mlops.settings import Image, Settings
+from mlops.settings import Settings
 
 REGISTRIES = {
     "af-south-1": "510948584623",

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from mlops import git, images, pipeline
+from mlops.compute import Image
 from mlops.errors import BadInput
 from mlops.settings import FILE as SETTINGS_FILE
-from mlops.settings import Image, Settings
+from mlops.settings import Settings
 
 PROJECT_FILE = "pyproject.toml"
 LIBRARIES = "model"

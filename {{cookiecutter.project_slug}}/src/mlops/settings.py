@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlops.compute import Image, InstanceType, Network, Stage
 from mlops.criteria import Comparison, Load, Model, Threshold
 from mlops.errors import BadInput
 
@@ -24,13 +25,10 @@ FILE = "mlops.yaml"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=3, max_length=30)]
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$", min_length=2, max_length=12)]
-InstanceType = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 RoleName = Annotated[
     str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/)?[A-Za-z0-9_+=,.@/-]+$", max_length=576)
 ]
-SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")]
-SecurityGroupId = Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")]
 KeyArn = Annotated[
     str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$")
 ]
@@ -144,64 +142,6 @@ class Environment(Model):
         """The alarms that roll a deployment back; the manual one stops a rollout on command."""
         own = self.endpoint.alarms if self.endpoint else ()
         return [*(f"{self.endpoint_name}-{alarm}" for alarm in ("errors", "latency", "manual")), *own]
-
-
-class Stage(Model):
-    """How a stage of dvc.yaml runs on SageMaker."""
-
-    job: Literal["training", "processing"] = "processing"
-    instance_type: InstanceType = "ml.m5.large"
-    instances: int = Field(default=1, ge=1, le=20)
-    volume_gb: int = Field(default=30, ge=1, le=16384)
-    max_runtime_seconds: int = Field(default=3600, ge=60, le=432000)
-    spot: bool = False
-    max_wait_seconds: int | None = Field(default=None, ge=60, le=432000)
-    metrics: dict[str, str] = Field(default_factory=dict, description="metric name → regular expression on the log")
-
-    @property
-    def longest_seconds(self) -> int:
-        """How long its job may take at most; on spot instances, the wait for them and the run together."""
-        return (self.max_wait_seconds or 2 * self.max_runtime_seconds) if self.spot else self.max_runtime_seconds
-
-    @field_validator("metrics")
-    @classmethod
-    def metrics_compile(cls, metrics: dict[str, str]) -> dict[str, str]:
-        """A pattern that does not compile would find nothing, in silence."""
-        for name, pattern in metrics.items():
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"metric {name} has no valid regular expression: {error}") from error
-        return metrics
-
-    @model_validator(mode="after")
-    def spot_is_for_training(self) -> Self:
-        """Only training jobs run on spot instances, and they may wait for them at least as long as they run."""
-        if self.spot and self.job != "training":
-            raise ValueError("spot is for training jobs: give job: training or spot: false")
-        if self.max_wait_seconds is not None and self.max_wait_seconds < self.max_runtime_seconds:
-            raise ValueError(
-                f"max_wait_seconds {self.max_wait_seconds} is less than max_runtime_seconds {self.max_runtime_seconds}"
-            )
-        return self
-
-
-class Image(Model):
-    """The container of jobs and endpoints: one of AWS's own by framework, or yours by digest."""
-
-    framework: Literal["sklearn"] = "sklearn"
-    version: str = Field(default="1.9-0", pattern=r"^[0-9]+\.[0-9]+-[0-9]+(-py[0-9]+)?$")
-    uri: str | None = Field(
-        default=None, max_length=255, pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$", description="REPOSITORY@sha256:DIGEST"
-    )
-
-
-class Network(Model):
-    """Where jobs and endpoints run; without it they run in SageMaker's own network."""
-
-    subnets: tuple[SubnetId, ...] = Field(min_length=1, max_length=16)
-    security_groups: tuple[SecurityGroupId, ...] = Field(min_length=1, max_length=5)
-    isolation: bool = Field(default=False, description="containers have no network at all")
 
 
 class Settings(Model):
