@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "{{cookiecutter.project_slug}}" / "src"))
 
-from mlops import bootstrap
+from mlops import resampling
 
 CONFIDENCE = 0.95
 SLICES = 4
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
 
 
-def models(rows: int) -> tuple[bootstrap.Rows, list[bootstrap.Question]]:
+def models(rows: int) -> tuple[resampling.Rows, list[resampling.Question]]:
     """Two models of the same quality whose errors are half their own, and what is asked of them."""
     draw = np.random.default_rng(SEED)
     labels = draw.random(rows) < 0.4
@@ -35,11 +35,11 @@ def models(rows: int) -> tuple[bootstrap.Rows, list[bootstrap.Question]]:
     scores = 1.5 * labels - 0.75 + common + 0.5 * draw.normal(size=(2, rows))
     place = draw.integers(0, SLICES, rows)
     chosen = [None, *(place == each for each in range(SLICES))]
-    questions = [bootstrap.Question(metric, each) for metric in ("roc_auc", "log_loss") for each in chosen]
-    return bootstrap.Rows(labels, 1 / (1 + np.exp(-scores)), 0.5, {}), questions
+    questions = [resampling.Question(metric, each) for metric in ("roc_auc", "log_loss") for each in chosen]
+    return resampling.Rows(labels, 1 / (1 + np.exp(-scores)), 0.5, {}), questions
 
 
-def loop(rows: bootstrap.Rows, questions: list[bootstrap.Question], resamples: int) -> Floats:
+def loop(rows: resampling.Rows, questions: list[resampling.Question], resamples: int) -> Floats:
     """The same by drawing rows and measuring both models on them, one resample after the other."""
     random = np.random.default_rng(SEED)
     count = len(rows.labels)
@@ -89,7 +89,7 @@ def main() -> None:
     given = parser.parse_args()
     rows, questions = models(given.rows)
     before = megabytes()
-    seconds, answers = timed(lambda: bootstrap.compare(rows, questions, given.resamples, CONFIDENCE, SEED))
+    seconds, answers = timed(lambda: resampling.compare(rows, questions, given.resamples, CONFIDENCE, SEED))
     held = megabytes()
     looped, differences = timed(lambda: loop(rows, questions, given.loop))
     plain = looped * given.resamples / given.loop

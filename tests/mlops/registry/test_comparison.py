@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from mlops import bootstrap, comparison, predictions
+from mlops import comparison, predictions, resampling
 from mlops.criteria import Comparison
 from mlops.errors import Failure
 from mlops.judgements import Judgement
@@ -126,7 +126,7 @@ def test_equal_scores_count_half_and_drawn_rows_as_often_as_drawn() -> None:
     labels, scores = draw.random(200) < 0.4, np.round(draw.random(200), 1)
     times = draw.integers(0, 3, 200)
 
-    area = bootstrap.ranking(labels, scores).area(times.astype(float))
+    area = resampling.ranking(labels, scores).area(times.astype(float))
 
     assert area == pytest.approx(reference.roc_auc_score(np.repeat(labels, times), np.repeat(scores, times)))
 

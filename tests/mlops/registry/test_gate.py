@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from mlops import checks, rollouts
+from mlops.criteria import Threshold
 from mlops.errors import BadInput, Failure
-from mlops.settings import AllAtOnce, Canary, Endpoint, Environment, Linear, Threshold
+from mlops.serving import AllAtOnce, Canary, Endpoint, Linear
+from mlops.settings import Environment
 
 LIMITS = (Threshold(metric="roc_auc", at_least=0.95), Threshold(metric="log_loss", at_most=0.3))
 

@@ -152,7 +152,7 @@ def test_predictions_that_are_missing_or_no_numbers_are_refused(team: Team, worl
 
 def test_a_machine_without_numpy_says_what_to_install(team: Team, world: Any, monkeypatch: Any) -> None:
     team.promote(team.register(predicted(0.5)), world.dev)
-    for name in [each for each in sys.modules if each in {"mlops.comparison", "mlops.bootstrap"}]:
+    for name in [each for each in sys.modules if each in {"mlops.comparison", "mlops.resampling"}]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("mlops.comparison", raising=False)
     monkeypatch.setitem(sys.modules, "numpy", None)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlops import bootstrap, predictions
-from mlops.bootstrap import Answer, Mask, Question, Rows
+from mlops import predictions, resampling
 from mlops.criteria import BUILT_IN, Compared, Comparison
 from mlops.errors import Failure
 from mlops.judgements import Judgement, Word, word_for
 from mlops.predictions import Predictions
+from mlops.resampling import Answer, Mask, Question, Rows
 
 UNDEFINED = 0.05
 """A metric that more of the resamples have no value of is not judged: the rows hold too few of one label."""
@@ -75,7 +75,7 @@ def judge(
     # Each interval gets its share of the error, so that all of them hold together with the confidence that is asked.
     confidence = 1 - (1 - settings.confidence) / max(1, len(judged))
     given = [Question(each.about.metric, each.chosen) for each in judged]
-    answers = iter(bootstrap.compare(rows, given, settings.resamples, confidence, settings.seed))
+    answers = iter(resampling.compare(rows, given, settings.resamples, confidence, settings.seed))
     return [each.said(each.silent) if each.silent else judgement(each, next(answers)) for each in asked]
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from mlops.errors import BadInput
-from mlops.settings import AllAtOnce, Canary, Environment, Linear, Rollout
+from mlops.serving import AllAtOnce, Canary, Linear, Rollout
+from mlops.settings import Environment
 
 SHORTEST_SECONDS = 600
 LONGEST_SECONDS = 28800

@@ -1,0 +1,60 @@
+"""Settings of how an environment serves its model: instances, rollout, alarms, load."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mlops.compute import InstanceType
+from mlops.criteria import Load, Model
+
+WAIT_LIMIT_SECONDS = 3600
+"""SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
+
+
+class AllAtOnce(Model):
+    """Start the new fleet, shift all of the traffic, watch the alarms, then remove the old fleet."""
+
+    kind: Literal["all_at_once"] = "all_at_once"
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+class Canary(Model):
+    """Shift a share of the traffic first, the rest after a wait without alarms."""
+
+    kind: Literal["canary"]
+    percent: int = Field(ge=1, le=50, description="share of the instances; SageMaker's canary takes at most half")
+    wait_seconds: int = Field(default=600, ge=0, le=WAIT_LIMIT_SECONDS)
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+class Linear(Model):
+    """Shift the traffic in equal steps with a wait without alarms after each."""
+
+    kind: Literal["linear"]
+    percent: int = Field(ge=10, le=50, description="share of the instances in a step; SageMaker takes 10 to 50")
+    wait_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+Rollout = Annotated[AllAtOnce | Canary | Linear, Field(discriminator="kind")]
+
+
+class Endpoint(Model):
+    """How an environment serves its model."""
+
+    instance_type: InstanceType = "ml.m5.large"
+    instances: int = Field(default=1, ge=1, le=100)
+    rollout: Rollout = AllAtOnce()
+    alarms: tuple[str, ...] = Field(
+        default=(), max_length=7, description="alarms of your own that roll a deployment back, beside the project's"
+    )
+    load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
+
+    @model_validator(mode="after")
+    def canary_needs_two_instances(self) -> Self:
+        """A share of at most half of the instances needs two of them."""
+        if not isinstance(self.rollout, AllAtOnce) and self.instances < 2:
+            raise ValueError(
+                f"rollout {self.rollout.kind} shifts at most half of the instances: give instances: 2 or more"
+            )
+        return self
