@@ -176,6 +176,28 @@ def test_without_network_the_reason_is_uvs_own(machine: Machine) -> None:
     assert made.git("status", "--porcelain") == ""
 
 
+def test_what_the_package_cache_holds_is_not_asked_of_the_network_again(machine: Machine) -> None:
+    machine.install_uv('case "$1 $2" in "sync --offline") touch uv.lock;; *) exit 9;; esac')
+
+    assert "from this computer's package cache" in machine.make().printed
+
+
+def test_a_lock_that_the_package_cache_only_began_is_made_anew_from_the_index(machine: Machine) -> None:
+    machine.install_uv(
+        """case "$1 $2" in
+        "sync --offline") echo old > uv.lock; echo "error: no wheel in the cache" >&2; exit 1;;
+        "sync ") if [ -e uv.lock ]; then exit 9; fi; echo new > uv.lock;;
+        run*) echo '[{"name": "tumour-classifier-feature"}]';;
+        esac"""
+    )
+
+    made = machine.make()
+
+    assert "not done" not in made.printed
+    assert "package cache" not in made.printed
+    assert (made.path / "uv.lock").read_text() == "new\n"
+
+
 @pytest.mark.parametrize("reason", ["AWS: Unable to locate credentials", "CreateModelPackageGroup: AccessDenied"])
 def test_when_aws_refuses_the_project_stays_and_the_reason_is_told(machine: Machine, reason: str) -> None:
     machine.install_uv(f'case "$1" in sync) touch uv.lock;; run) echo "✗ {reason}" >&2; exit 1;; esac')
