@@ -171,6 +171,72 @@ def test_advanced_gives_production_a_champion_and_a_challenger(written):
     assert project.environment("dev").group_names == ["churn-dev"]
 
 
+def test_the_challenger_has_a_group_an_endpoint_alarms_and_reviewers_of_its_own(written):
+    prod = written({"scenario": "advanced", "environments.2.endpoint.alarms": ["costs"]}).environment("prod")
+
+    champion, challenger = prod.contenders
+
+    assert (champion.group, champion.endpoint_name) == ("churn-prod-champion", "churn-prod")
+    assert (challenger.group, challenger.endpoint_name) == ("churn-prod-challenger", "churn-prod-challenger")
+    assert challenger.alarm_names == [f"churn-prod-challenger-{name}" for name in ("errors", "latency", "manual")]
+    assert [each.approval_environment for each in (champion, challenger)] == [
+        "prod-approval",
+        "prod-challenger-approval",
+    ]
+    assert (challenger.bucket, challenger.role("deploy")) == (champion.bucket, champion.role("deploy"))
+    assert challenger.contender("champion") == champion == prod != challenger
+
+
+def test_the_challenger_serves_as_its_champion_does_but_for_what_is_said(written):
+    said = {"requests": 100, "endpoint": {"instances": 1, "rollout": {"kind": "all_at_once"}}}
+    large = {"instance_type": "ml.c5.xlarge", "instances": 2, "rollout": {"kind": "canary", "percent": 50}}
+    given = {"scenario": "advanced", "environments.2.endpoint": large}
+
+    challenger = written({**given, "environments.2.challenger": said}).environment("prod").contender("challenger")
+    inherited = written(given).environment("prod").contender("challenger")
+
+    assert challenger.endpoint.instance_type == "ml.c5.xlarge"
+    assert (challenger.endpoint.instances, challenger.endpoint.rollout.kind) == (1, "all_at_once")
+    assert (inherited.endpoint.instances, inherited.endpoint.rollout.kind) == (2, "canary")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"environments.1.challenger": {"requests": 1}}, "environments.dev has a challenger; only the last one may"),
+        (
+            {
+                "environments.2.endpoint": {"instances": 2, "rollout": {"kind": "canary", "percent": 50}},
+                "environments.2.challenger": {"endpoint": {"instances": 1}},
+            },
+            "environments.prod.challenger.endpoint: rollout canary shifts at most half of the instances",
+        ),
+        ({"environments.2.challenger": {"hours": -1}}, "environments.prod.challenger.hours is -1"),
+        ({"environments.2.challenger": {"request": 1}}, "environments.prod.challenger.request is no setting"),
+        (
+            {"project": "a" * 30, "environments.2.name": "production"},
+            "have 40 characters together; in the advanced scenario at most 35",
+        ),
+    ],
+)
+def test_a_contest_that_cannot_be_is_refused(written, changes, line):
+    with pytest.raises(BadInput, match=line):
+        written({"scenario": "advanced", **changes})
+
+
+@pytest.mark.parametrize(
+    ("scenario", "environment", "group", "line"),
+    [
+        ("basic", "prod", "challenger", "which prod does not have: .*scenario: advanced"),
+        ("advanced", "dev", "challenger", "which dev does not have: only the last environment has one"),
+        ("advanced", "prod", "churn-prod-champion", "give champion or challenger"),
+    ],
+)
+def test_a_group_that_an_environment_does_not_have_is_refused(written, scenario, environment, group, line):
+    with pytest.raises(BadInput, match=line):
+        written({"scenario": scenario}).environment(environment).contender(group)
+
+
 def test_names_of_a_company_take_the_place_of_ours(written):
     changes = {"environments.1.bucket": "company-models", "environments.1.execution_role": "team/sagemaker"}
     dev = written(changes).environment("dev")
@@ -180,10 +246,10 @@ def test_names_of_a_company_take_the_place_of_ours(written):
 
 
 def test_the_longest_name_that_a_project_derives_fits_sagemaker(written):
-    project = written({"project": "a" * 30, "scenario": "advanced", "environments.2.name": "e" * 12})
-    names = [
-        name for environment in project.environments for name in [*environment.group_names, environment.endpoint_name]
-    ]
+    project = written({"project": "a" * 30, "scenario": "advanced", "environments.2.name": "e" * 5})
+    contenders = [each for environment in project.environments for each in environment.contenders]
+    configs = [f"{each.group}-v99999-01234567" for each in contenders]
+    names = [name for each in contenders for name in (each.group, each.endpoint_name)] + configs
 
     assert max(len(name) for name in names) <= 63
 

@@ -34,6 +34,11 @@ TIME_SCALE = 60
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 
 
+CHALLENGER = """
+    challenger:
+      endpoint: {instances: 1, rollout: {kind: all_at_once, bake_seconds: 0}}"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Server:
     """A running sandbox."""
@@ -143,6 +148,15 @@ class World:
         """SHA-256 of what a version's artefact holds now."""
         environment = next(each for each in self.settings.environments if f"/{each.bucket}/" in package.artefact)
         return storage.digest(self.session(environment), package.artefact)
+
+
+@dataclasses.dataclass(frozen=True)
+class Arena:
+    """A sandbox with the folder of its project, and what trains models there."""
+
+    server: Server
+    root: Path
+    trained: Callable[[str], TrainedModel]
 
 
 @cache
@@ -281,8 +295,9 @@ def empty(server: Server, project: Settings) -> None:
         for group in sagemaker.list_model_package_groups(MaxResults=100)["ModelPackageGroupSummaryList"]:
             delete_group(sagemaker, group["ModelPackageGroupName"])
         cloudwatch = admin(server.url, environment.account, "cloudwatch")
-        for alarm in environment.alarm_names if environment.endpoint else []:
-            cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="a new test")
+        for contender in environment.contenders if environment.endpoint else []:
+            for alarm in contender.alarm_names:
+                cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="a new test")
     server.control("DELETE", "calls")
 
 
@@ -317,17 +332,24 @@ def world(
     return World(registry_server, project, trained)
 
 
-@pytest.fixture
-def advanced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A project of the advanced scenario in a sandbox of its own."""
-    root = Path(shutil.copytree(OURS, tmp_path / "project"))
-    text = (root / "mlops.yaml").read_text()
-    (root / "mlops.yaml").write_text(text.replace("scenario: basic", "scenario: advanced"))
+@pytest.fixture(scope="session")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    """A project of the advanced scenario in a sandbox of its own, and what trains models there."""
+    root = Path(shutil.copytree(OURS, tmp_path_factory.mktemp("advanced") / "project"))
+    text = (root / "mlops.yaml").read_text().replace("scenario: basic", "scenario: advanced")
+    (root / "mlops.yaml").write_text(text.replace("\nstages:", f"{CHALLENGER}\nstages:"))
     with served(root) as server:
-        project = settings.load(root)
-        point_at(monkeypatch, server)
-        fill(server, project)
-        yield World(server, project, trainer(server.url))
+        yield Arena(server, root, trainer(server.url))
+
+
+@pytest.fixture
+def advanced(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The project of the advanced scenario, with an empty registry."""
+    project = settings.load(arena.root)
+    point_at(monkeypatch, arena.server)
+    empty(arena.server, project)
+    fill(arena.server, project)
+    return World(arena.server, project, arena.trained)
 
 
 @pytest.fixture

@@ -1,31 +1,91 @@
-"""The advanced scenario: production has a champion's group and a challenger's."""
+"""The advanced scenario: in production a champion and a challenger serve, each on an endpoint of its own."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mlops import approval, deployment, packages
+from mlops import approval, contract, deployment, endpoints, history, packages, report, status, teardown
+from mlops.errors import Failure, NotApproved
+from mlops.settings import Environment
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_a_promotion_fills_both_groups_and_the_champion_serves(advanced: Any) -> None:
-    source = advanced.in_dev("first")
-
-    champion, challenger = advanced.promote(source.fingerprint, advanced.prod)
-
-    assert (champion.group, challenger.group) == ("churn-prod-champion", "churn-prod-challenger")
-    assert [(each.version, each.status) for each in (champion, challenger)] == [(1, "PendingManualApproval")] * 2
-    assert champion.artefact == challenger.artefact
-    approval.approve(advanced.settings, advanced.prod, by="somebody", why="good", group="challenger")
-    assert packages.describe(advanced.session(advanced.prod), champion.arn).status == "PendingManualApproval"
-    approval.approve(advanced.settings, advanced.prod, by="somebody", why="good")
-    result = deployment.deploy(advanced.settings, advanced.prod, advanced.progress)
-    assert (result.endpoint, result.package) == ("churn-prod", champion.arn)
-    assert advanced.answer(advanced.prod) == "first"
+def served(world: Any, label: str, *contenders: Environment) -> list[packages.ModelPackage]:
+    """A model that has come to production, and serves as some of its contenders."""
+    found = world.promote(world.in_dev(label).fingerprint, world.prod)
+    for contender in contenders:
+        approval.approve(world.settings, contender, by="somebody", why="good")
+        deployment.deploy(world.settings, contender, world.progress)
+    return list(found)
 
 
-@pytest.mark.slow
+def test_a_promotion_fills_both_groups_and_each_is_approved_and_deployed_on_its_own(advanced: Any) -> None:
+    champion, challenger = advanced.prod.contenders
+    first, other = served(advanced, "first")
+    assert (first.group, other.group) == ("churn-prod-champion", "churn-prod-challenger")
+    assert [(each.version, each.status) for each in (first, other)] == [(1, "PendingManualApproval")] * 2
+    assert first.artefact == other.artefact
+
+    approval.approve(advanced.settings, challenger, by="ines", why="good")
+    result = deployment.deploy(advanced.settings, challenger, advanced.progress)
+
+    assert (result.endpoint, result.package) == ("churn-prod-challenger", other.arn)
+    with pytest.raises(NotApproved, match=r"churn-prod-champion version 1 waits .* mlops approve --env prod --by"):
+        deployment.deploy(advanced.settings, champion, advanced.progress)
+    assert endpoints.state(advanced.session(champion), "churn-prod") is None
+    approval.approve(advanced.settings, champion, by="mira", why="proven")
+    assert deployment.deploy(advanced.settings, champion, advanced.progress).package == first.arn
+    assert advanced.answer(champion) == advanced.answer(challenger) == "first"
+    rows = {row.group: row for row in status.status(advanced.settings)}
+    assert [(rows[each.group].endpoint, rows[each.group].serving) for each in (champion, challenger)] == [
+        ("churn-prod", 1),
+        ("churn-prod-challenger", 1),
+    ]
+    told = {(each.group, each.what, each.who, each.why) for each in history.history(advanced.settings)}
+    assert ("churn-prod-challenger", "approved", "ines", "good") in told
+    assert ("churn-prod-challenger", "deployed", "", "on churn-prod-challenger") in told
+    assert ("churn-prod-champion", "deployed", "", "on churn-prod") in told
+
+
+def test_what_a_challenger_breaks_is_the_challengers_alone(advanced: Any) -> None:
+    champion, challenger = advanced.prod.contenders
+    served(advanced, "first", challenger, champion)
+    served(advanced, "second", challenger)
+    assert [advanced.answer(each) for each in (champion, challenger)] == ["first", "second"]
+
+    back = deployment.rollback(advanced.settings, challenger, advanced.progress)
+
+    assert (back.endpoint, back.version) == ("churn-prod-challenger", 1)
+    assert [advanced.answer(each) for each in (champion, challenger)] == ["first", "first"]
+    session = advanced.session(advanced.prod)
+    left = [packages.of_version(session, each.group, 2).status for each in (champion, challenger)]
+    assert left == ["PendingManualApproval", "Rejected"]
+    served(advanced, "raises", challenger)
+    with pytest.raises(Failure, match="churn-prod-challenger breaks"):
+        contract.verify(advanced.settings, challenger, advanced.progress)
+    assert len(contract.verify(advanced.settings, champion, advanced.progress)) == 2
+
+    teardown.teardown(advanced.settings, challenger, "churn-prod-challenger", advanced.progress)
+
+    assert endpoints.state(session, "churn-prod-challenger") is None
+    assert advanced.answer(champion) == "first"
+
+
+def test_the_report_tells_what_serves_as_champion_and_as_challenger(advanced: Any) -> None:
+    champion, challenger = advanced.prod.contenders
+    served(advanced, "first", challenger, champion)
+    _, second = served(advanced, "second", challenger)
+    session = advanced.session(advanced.prod)
+
+    found = [report.served(session, advanced.settings, champion, each, None) for each in (champion, challenger)]
+
+    assert [each.name for each in found] == ["prod champion v1", "prod challenger v2"]
+    assert found[1].package is not None
+    assert found[1].package.arn == second.arn
+
+
 def test_a_promotion_that_was_killed_between_the_groups_fills_the_second(
     advanced: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,11 +58,6 @@ def test_nobody_approves_without_a_name_and_a_reason(world: Any, by: str, why: s
         approval.approve(world.settings, world.prod, by=by, why=why)
 
 
-def test_a_group_that_the_environment_does_not_have_is_refused(world: Any) -> None:
-    with pytest.raises(BadInput, match="--group is 'challenger'; prod has churn-prod"):
-        approval.approve(world.settings, world.prod, by="somebody", why="good", group="challenger")
-
-
 def test_a_version_that_is_not_there_is_named(world: Any) -> None:
     world.promote(world.in_dev().fingerprint, world.prod)
 

@@ -58,7 +58,6 @@ def approve(
     by: str,
     why: str,
     version: int | None = None,
-    group: str | None = None,
 ) -> ModelPackage:
     """Approve a waiting version, so that it can be deployed. Approving it again changes nothing.
 
@@ -68,13 +67,12 @@ def approve(
         by: who decides.
         why: the reason.
         version: its number; the newest when None. A rejected version is approved by its number only.
-        group: `champion` or `challenger`, or a group's name; the endpoint's group when None.
 
     Raises:
         NotFound: there is no such version, or the newest one does not wait.
-        BadInput: who or why is empty, or the environment has no such group.
+        BadInput: who or why is empty.
     """
-    return decide(settings, environment, "Approved", by, why, version, group)
+    return decide(settings, environment, "Approved", by, why, version)
 
 
 def reject(
@@ -83,10 +81,9 @@ def reject(
     by: str,
     why: str,
     version: int | None = None,
-    group: str | None = None,
 ) -> ModelPackage:
     """Reject a version, so that it is never deployed again; see `approve`."""
-    return decide(settings, environment, "Rejected", by, why, version, group)
+    return decide(settings, environment, "Rejected", by, why, version)
 
 
 def decide(
@@ -96,7 +93,6 @@ def decide(
     by: str,
     why: str,
     version: int | None,
-    group: str | None,
 ) -> ModelPackage:
     """Set the status of the version that was asked for, unless it has it."""
     by, why = one_line(by), one_line(why)
@@ -104,18 +100,17 @@ def decide(
         if not value:
             raise BadInput(f"{name} is empty; say who decides and why, in one line each")
     session = aws.session(settings, environment, "approve")
-    package = chosen(session, group_name(environment, group), environment, status, version)
+    package = chosen(session, environment, status, version)
     return package if package.status == status else record(session, package, status, by, why)
 
 
-def chosen(
-    session: boto3.Session, group: str, environment: Environment, status: Status, version: int | None
-) -> ModelPackage:
+def chosen(session: boto3.Session, environment: Environment, status: Status, version: int | None) -> ModelPackage:
     """The version that is decided on.
 
     Without a number it is the newest and no other: were an older waiting one taken instead, running the same
     command twice would decide on two versions.
     """
+    group = environment.group
     if version is not None:
         return packages.of_version(session, group, version)
     newest = packages.newest(session, group)
@@ -125,23 +120,9 @@ def chosen(
         verb = "approve" if status == "Approved" else "reject"
         raise NotFound(
             f"{newest.name} is the newest and {newest.status}, so none waits; "
-            f"to decide on it again: mlops {verb} --env {environment.name} --version {newest.version}"
+            f"to decide on it again: mlops {verb} {environment.options} --version {newest.version}"
         )
     return newest
-
-
-def group_name(environment: Environment, group: str | None) -> str:
-    """The group of an environment that a person means.
-
-    Raises:
-        BadInput: the environment has no such group.
-    """
-    if group is None:
-        return environment.group
-    for name in environment.group_names:
-        if group in (name, name.removeprefix(f"{environment.endpoint_name}-")):
-            return name
-    raise BadInput(f"--group is {group!r}; {environment.name} has {', '.join(environment.group_names)}")
 
 
 def record(session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str) -> ModelPackage:

@@ -61,7 +61,7 @@ def approved(session: boto3.Session, environment: Environment, progress: Progres
     package = packages.newest(session, group, "Approved")
     if newest.status == "PendingManualApproval":
         waits = f"{group} version {newest.version} waits for approval: "
-        waits += f"mlops approve --env {environment.name} --by NAME --reason WHY"
+        waits += f"mlops approve {environment.options} --by NAME --reason WHY"
         if package is None:
             raise NotApproved(waits)
         progress(waits)
@@ -138,7 +138,7 @@ def calm(session: boto3.Session, environment: Environment, progress: Progress) -
         if time.monotonic() > deadline:
             raise Failure(
                 f"{environment.endpoint_name}: {shown}, before anything is rolled out, which would be rolled back at "
-                f"once; mlops rollback --env {environment.name} goes back to the version before, without alarms"
+                f"once; mlops rollback {environment.options} goes back to the version before, without alarms"
             )
         if not said:
             progress(f"{environment.endpoint_name}: {shown}; waiting until it has calmed down")
@@ -160,7 +160,7 @@ def refuse_what_was_rolled_back(
     """
     if found is None or not found.failure:
         return
-    made = endpoints.configs(session, environment.endpoint_name)
+    made = endpoints.configs(session, environment.group)
     if not made or made[0][0] != endpoints.config_name(settings, environment, package):
         return
     if found.modified <= max(made[0][1], package.modified):

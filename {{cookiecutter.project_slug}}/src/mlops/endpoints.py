@@ -119,7 +119,8 @@ def config_name(settings: Settings, environment: Environment, package: ModelPack
     """Name of the configuration that serves a version under these settings: the same for the same, else another."""
     served = [package.arn, model_settings(settings, environment), variant_settings(settings, environment)]
     hash8 = hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{environment.endpoint_name}-v{package.version}-{hash8}"
+    # Of the group, not of the endpoint: a champion's versions are counted otherwise than those of the basic scenario.
+    return f"{environment.group}-v{package.version}-{hash8}"
 
 
 def version_of(config: str) -> int | None:
@@ -222,17 +223,17 @@ def remove(session: boto3.Session, endpoint: str, progress: Progress) -> None:
     settle(session, endpoint, progress)
 
 
-def configs(session: boto3.Session, endpoint: str) -> list[tuple[str, datetime]]:
-    """Every configuration that was made for an endpoint, newest first, with its time: what served, and when."""
+def configs(session: boto3.Session, group: str) -> list[tuple[str, datetime]]:
+    """Every configuration made for the versions of a group, newest first, with its time: what served, and when."""
     client = aws.client(session, "sagemaker")
-    given: dict[str, Any] = {"NameContains": f"{endpoint}-v", "SortBy": "CreationTime", "SortOrder": "Descending"}
+    given: dict[str, Any] = {"NameContains": f"{group}-v", "SortBy": "CreationTime", "SortOrder": "Descending"}
     found = []
     while True:
-        with aws.explained("ListEndpointConfigs", endpoint):
+        with aws.explained("ListEndpointConfigs", group):
             page = client.list_endpoint_configs(MaxResults=100, **given)
         for each in page["EndpointConfigs"]:
             name = each["EndpointConfigName"]
-            if name.startswith(f"{endpoint}-v") and version_of(name) is not None:
+            if name.startswith(f"{group}-v") and version_of(name) is not None:
                 found.append((name, each["CreationTime"]))
         if not page.get("NextToken"):
             return found
@@ -251,7 +252,7 @@ def predict(settings: Settings, environment: Environment, body: bytes, content_t
     endpoint = environment.endpoint_name
     found = state(session, endpoint)
     if found is None:
-        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy --env {environment.name} makes it")
+        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
     try:
         answer = invoke(session, endpoint, body, content_type, accept)
     except ClientError as error:

@@ -44,16 +44,16 @@ def events_of(settings: Settings, environment: Environment) -> list[Event]:
     """What happened to the newest versions of one environment's groups."""
     found: list[Event] = []
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
-    for group in environment.group_names:
+    for contender in environment.contenders:
         try:
-            entries = list(islice(packages.entries(session, group), VERSIONS))
+            entries = list(islice(packages.entries(session, contender.group), VERSIONS))
         except NotFound:
             continue
         described = [packages.describe(session, entry.arn) for entry in entries]
         for package in described:
             found += registry_events(package)
-        if environment.endpoint is not None and group == environment.group:
-            found += rollouts_of(session, environment, described)
+        if contender.endpoint is not None:
+            found += rollouts_of(session, contender, described)
     return found
 
 
@@ -71,7 +71,7 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
 def rollouts_of(session: boto3.Session, environment: Environment, described: list[ModelPackage]) -> Iterator[Event]:
     """When each version began to be rolled out on the environment's endpoint: its configurations tell."""
     versions = {package.version: package for package in described}
-    for config, when in endpoints.configs(session, environment.endpoint_name):
+    for config, when in endpoints.configs(session, environment.group):
         if package := versions.get(endpoints.version_of(config) or 0):
             yield event(package, "deployed", when, "", f"on {environment.endpoint_name}")
 

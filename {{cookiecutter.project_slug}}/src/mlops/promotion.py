@@ -35,7 +35,7 @@ def promote(settings: Settings, target: Environment, fingerprint: str) -> list[M
         raise BadInput(f"--to is {target.name}, where models begin: mlops register brings them there")
     session = aws.session(settings, target, "deploy")
     source = source_of(session, settings, before, target, fingerprint)
-    return [copied(session, settings, target, group, source) for group in target.group_names]
+    return [copied(session, settings, contender, source) for contender in target.contenders]
 
 
 def source_of(
@@ -68,24 +68,24 @@ def target_branch(target: Environment, settings: Settings) -> str:
     return "main" if settings.after(target) is None else target.name
 
 
-def copied(
-    session: boto3.Session, settings: Settings, target: Environment, group: str, source: ModelPackage
-) -> ModelPackage:
-    """The version of a group that holds a copy of the source: the one that is there, or a new one.
+def copied(session: boto3.Session, settings: Settings, target: Environment, source: ModelPackage) -> ModelPackage:
+    """The version of the target's group that holds a copy of the source: the one that is there, or a new one.
 
     A tree that comes back after another one, as a revert does, gets a new version, since the newest is what is
     deployed. The token names the version that was newest before: of two runs at once both ask for the same one.
     """
+    group = target.group
     newest = next(packages.entries(session, group), None)
     there = packages.find(session, group, source.fingerprint)
     if there is not None and there.status == "Rejected":
         raise Failure(
             f"{there.name} holds this model and was Rejected{why(there)}; change the model, or approve that version: "
-            f"mlops approve --env {target.name} --version {there.version} --by NAME --reason WHY"
+            f"mlops approve {target.options} --version {there.version} --by NAME --reason WHY"
         )
     if there is not None and newest is not None and newest.version == there.version:
         return there
-    decision = gate.of_package(session, settings, target, source)
+    # A challenger too is held against the champion: against what it would take the place of.
+    decision = gate.of_package(session, settings, target.contenders[0], source)
     gate.refuse(decision)
     artefact = registration.artefact_uri(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, settings.kms_key)

@@ -82,7 +82,7 @@ def report(settings: Settings, environment: Environment) -> Report:
     run = package.metadata.get("run_url", "") if package else ""
     return Report(
         project=settings.project,
-        environment=environment.name,
+        environment=environment.label,
         lineage=origin,
         package=package,
         why_not=why_not,
@@ -90,7 +90,10 @@ def report(settings: Settings, environment: Environment) -> Report:
         metrics=metrics,
         gate=checks.verdicts(metrics, settings.gate) if metrics else [],
         served=[
-            served(session, settings, environment, each, package) for each in settings.environments if each.endpoint
+            served(session, settings, environment, contender, package)
+            for each in settings.environments
+            if each.endpoint
+            for contender in each.contenders
         ],
         jobs=durations.of(session, package) if package and settings.before(environment) is None else [],
         decision=decision,
@@ -142,12 +145,12 @@ def served(
     try:
         for entry in packages.entries(session, there.group if there == here else group, "Approved"):
             if entry.arn != own:
-                return Served(there.name, packages.describe(session, entry.arn))
+                return Served(there.label, packages.describe(session, entry.arn))
     except NotFound:
         pass
     except Failure as error:
-        return Served(there.name, None, f"cannot be read from {here.name}: {error}")
-    return Served(there.name, None, "nothing serves yet" if there != here else "nothing else has served")
+        return Served(there.label, None, f"cannot be read from {here.name}: {error}")
+    return Served(there.label, None, "nothing serves yet" if there != here else "nothing else has served")
 
 
 def metrics_of(package: ModelPackage | None) -> dict[str, Metric]:

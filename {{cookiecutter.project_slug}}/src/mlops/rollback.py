@@ -38,9 +38,9 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     endpoint = environment.endpoint_name
     found = endpoints.state(session, endpoint)
     if found is None:
-        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy --env {environment.name} makes it")
+        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
     versions = packages.listing(session, environment.group)
-    served = serving_history(session, endpoint)
+    served = serving_history(session, environment.group)
     leaving = max(version for version in (served_by(found.config), served_by(found.pending)) if version is not None)
     done = found.settled and finished(session, versions, leaving, to)
     target = chosen(environment, versions, served, leaving, leaving if done else to)
@@ -58,10 +58,10 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     )
 
 
-def serving_history(session: boto3.Session, endpoint: str) -> dict[int, str]:
-    """The versions that this endpoint had a configuration for, with the newest one of each."""
+def serving_history(session: boto3.Session, group: str) -> dict[int, str]:
+    """The versions of a group that an endpoint had a configuration for, with the newest one of each."""
     history: dict[int, str] = {}
-    for name, _ in endpoints.configs(session, endpoint):
+    for name, _ in endpoints.configs(session, group):
         version = endpoints.version_of(name)
         if version is not None:
             history.setdefault(version, name)
@@ -121,7 +121,7 @@ def chosen(
                 return entry
             raise Failure(
                 f"{environment.group} version {to} is {entry.status}; to go back to it: "
-                f"mlops approve --env {environment.name} --version {to} --by NAME --reason WHY"
+                f"mlops approve {environment.options} --version {to} --by NAME --reason WHY"
             )
     raise NotFound(f"{environment.group} has no version {to}")
 
@@ -184,7 +184,7 @@ def go_back(
     endpoint = environment.endpoint_name
     found = endpoints.state(session, endpoint)
     if found is not None and found.status == "Failed":
-        raise Failure(f"{endpoint} has failed ({found.failure}); mlops deploy --env {environment.name} makes it again")
+        raise Failure(f"{endpoint} has failed ({found.failure}); mlops deploy {environment.options} makes it again")
     if found is not None and served_by(found.config) == target.version:
         return
     config = served.get(target.version)

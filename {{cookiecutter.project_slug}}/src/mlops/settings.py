@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from mlops.compute import Image, Network, Stage
+from mlops.contest import Challenger, completed, inherited
 from mlops.criteria import Comparison, Model, Threshold
 from mlops.errors import BadInput
 from mlops.serving import Endpoint
@@ -35,9 +37,17 @@ KeyArn = Annotated[
 ]
 Group = Literal["champion", "challenger"]
 
+LONGEST_NAMES = 35
+"""Characters of project and environment together in a contest: the names of the challenger's endpoint configurations,
+`<project>-<environment>-challenger-v<version>-<hash>`, end at SageMaker's 63."""
+
 
 class Environment(Model):
-    """A stage of the way to production: its account, its people's say, and what serves there."""
+    """A stage of the way to production: its account, its people's say, and what serves there.
+
+    In the advanced scenario two models serve in the last one. An environment is seen as that of one of them: its group,
+    its endpoint, its alarms are the champion's, unless it is asked for as the challenger's; see `contender`.
+    """
 
     name: EnvironmentName
     account: AccountId
@@ -46,17 +56,56 @@ class Environment(Model):
     bucket_name: BucketName | None = Field(default=None, alias="bucket", description="an existing bucket")
     execution_role_name: RoleName | None = Field(default=None, alias="execution_role")
     groups: tuple[Group, ...] = ()
+    challenger: Challenger | None = None
 
     project: str = Field(default="", exclude=True, init=True)
+    _champion: "Environment | None" = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def challenger_serves_as_the_environment_does(cls, given: Any) -> Any:
+        """What a challenger's endpoint does not say, the environment's own says."""
+        return completed(given)
 
     def named(self, suffix: str) -> str:
         """`<slug>-<environment>-<suffix>`, the form of every name that this environment owns."""
         return f"{self.project}-{self.name}-{suffix}"
 
+    def contender(self, group: str | None) -> "Environment":
+        """The environment as that of its champion, the only one where there is no contest, or of its challenger.
+
+        Raises:
+            BadInput: it has no such group.
+        """
+        champion = self._champion or self
+        if group in (None, "champion"):
+            return champion
+        if group != "challenger":
+            raise BadInput(f"--group is {group!r}; give champion or challenger")
+        if not self.groups:
+            raise BadInput(
+                f"--group is 'challenger', which {self.name} does not have: only the last environment has one, with "
+                f"scenario: advanced in {FILE}"
+            )
+        given = self.challenger.endpoint if self.challenger else inherited(champion.endpoint)
+        view = champion.model_copy(update={"endpoint": given})
+        view._champion = champion
+        return view
+
+    @property
+    def contenders(self) -> list["Environment"]:
+        """The environment as that of each model that serves in it: two in an advanced production, else one."""
+        return [self.contender(group) for group in self.groups] or [self]
+
+    @property
+    def contests(self) -> bool:
+        """Whether it is seen as its challenger's."""
+        return self._champion is not None
+
     @property
     def group(self) -> str:
-        """The model group that its endpoint serves from; in an advanced production, the champion's."""
-        return self.named("champion") if self.groups else f"{self.project}-{self.name}"
+        """The model group that its endpoint serves from."""
+        return self.named("challenger" if self.contests else "champion") if self.groups else self.endpoint_name
 
     @property
     def group_names(self) -> list[str]:
@@ -65,8 +114,23 @@ class Environment(Model):
 
     @property
     def endpoint_name(self) -> str:
-        """The endpoint of the environment."""
-        return f"{self.project}-{self.name}"
+        """The endpoint of the environment; the challenger has its own."""
+        return self.named("challenger") if self.contests else f"{self.project}-{self.name}"
+
+    @property
+    def label(self) -> str:
+        """How people call it: `prod`, in a contest `prod champion`."""
+        return self.group.removeprefix(f"{self.project}-").replace("-", " ")
+
+    @property
+    def options(self) -> str:
+        """The options by which a command means it."""
+        return f"--env {self.name} --group challenger" if self.contests else f"--env {self.name}"
+
+    @property
+    def approval_environment(self) -> str:
+        """The environment of GitHub whose reviewers approve what comes to it."""
+        return f"{self.name}-challenger-approval" if self.contests else f"{self.name}-approval"
 
     @property
     def bucket(self) -> str:
@@ -158,8 +222,14 @@ class Settings(Model):
         wanted: tuple[Group, ...] = ("champion", "challenger") if self.scenario == "advanced" else ()
         last = self.environments[-1]
         for environment in self.environments[:-1]:
-            if environment.groups:
-                raise ValueError(f"environments.{environment.name} has groups; only the last one has champion and more")
+            if environment.groups or environment.challenger:
+                what = "groups" if environment.groups else "a challenger"
+                raise ValueError(f"environments.{environment.name} has {what}; only the last one may")
+        if wanted and len(self.project) + len(last.name) > LONGEST_NAMES:
+            raise ValueError(
+                f"project {self.project} and environments.{last.name} have {len(self.project) + len(last.name)} "
+                f"characters together; in the advanced scenario at most {LONGEST_NAMES}: call the environment shorter"
+            )
         if last.groups != wanted:
             object.__setattr__(
                 self, "environments", (*self.environments[:-1], last.model_copy(update={"groups": wanted}))

@@ -10,7 +10,7 @@ from mlops.settings import Environment, Settings
 
 @dataclass(frozen=True)
 class Row:
-    """One group: its newest version, and the endpoint of its environment."""
+    """One group: its newest version, and the endpoint that serves from it."""
 
     environment: str
     group: str
@@ -31,23 +31,23 @@ def status(settings: Settings, told: Callable[[str], None] = lambda line: None) 
     """
 
     def rows(environment: Environment) -> list[Row]:
-        return [row(settings, environment, group) for group in environment.group_names]
+        return [row(settings, contender) for contender in environment.contenders]
 
     return aws.in_each(settings, rows, told)
 
 
-def row(settings: Settings, environment: Environment, group: str) -> Row:
-    """The row of one group; the endpoint stands beside the group that it serves from."""
+def row(settings: Settings, environment: Environment) -> Row:
+    """The row of one group, with the endpoint that serves from it."""
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
     try:
-        newest = next(packages.entries(session, group), None)
+        newest = next(packages.entries(session, environment.group), None)
     except NotFound:
         newest = None
-    serves = environment.endpoint is not None and group == environment.group
+    serves = environment.endpoint is not None
     found = endpoints.state(session, environment.endpoint_name) if serves else None
     return Row(
         environment=environment.name,
-        group=group,
+        group=environment.group,
         version=newest.version if newest else None,
         status=newest.status if newest else "",
         fingerprint=newest.fingerprint if newest else "",

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EnvironmentOption = Annotated[str, typer.Option("--env", help="An environment of mlops.yaml.")]
 VersionOption = Annotated[int | None, typer.Option("--version", min=1, help="A version; the newest when not given.")]
-GroupOption = Annotated[str | None, typer.Option("--group", help="champion or challenger, in the advanced scenario.")]
+GroupOption = Annotated[
+    str | None,
+    typer.Option("--group", help="champion or challenger, in the advanced scenario; the champion when not given."),
+]
 
 
 def connected() -> "Settings":
@@ -24,19 +27,27 @@ def connected() -> "Settings":
     return project
 
 
-def opened(environment: str, warm: bool = False) -> "tuple[Settings, Environment]":
+def opened(environment: str, warm: bool = False, group: str | None = None) -> "tuple[Settings, Environment]":
     """The project of this folder and one of its environments, with this process pointed at its AWS.
 
     Args:
         environment: its name in mlops.yaml.
         warm: the command asks endpoints, so a sandbox prepares for them.
+        group: as whose the environment is meant, the champion's or the challenger's.
     """
-    from mlops import sandbox, settings
+    from mlops import sandbox
 
-    project = settings.load()
-    chosen = project.environment(environment)
+    project, chosen = meant(environment, group)
     sandbox.connect(project, warm)
     return project, chosen
+
+
+def meant(environment: str, group: str | None) -> "tuple[Settings, Environment]":
+    """The same without AWS, which a command that may yet be refused has no use for."""
+    from mlops import settings
+
+    project = settings.load()
+    return project, project.environment(environment).contender(group)
 
 
 def who() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionOption, opened
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionOption, meant, opened
 from mlops.errors import BadInput
 
 app = typer.Typer()
@@ -16,8 +16,8 @@ ByOption = Annotated[str, typer.Option("--by", help="Who decides; in a workflow,
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; in a workflow, what the reviewers wrote.")]
 
 
-def reviewed(environment: str, state: Literal["approved", "rejected"], by: str, reason: str) -> tuple[str, str]:
-    """Who decides and why, as they were given; in a workflow that gives neither, as the reviewers of its run did."""
+def reviewed(gate: str, state: Literal["approved", "rejected"], by: str, reason: str) -> tuple[str, str]:
+    """Who decides and why, as they were given; in a workflow that gives neither, as the reviewers in its gate did."""
     from mlops import github
 
     if by or reason or not github.active():
@@ -25,7 +25,7 @@ def reviewed(environment: str, state: Literal["approved", "rejected"], by: str, 
             if not value:
                 raise BadInput(f"Missing option '{option}'; say who decides and why")
         return by, reason
-    review = github.review(f"{environment}-approval", state)
+    review = github.review(gate, state)
     return review.who, review.why
 
 
@@ -54,11 +54,12 @@ def approve(
     json: JsonFlag = False,
 ) -> None:
     """Approve a waiting version. Example: mlops approve --env prod --by mira --reason "better recall" """
-    from mlops import approval
+    from mlops import approval, sandbox
 
-    by, reason = reviewed(env, "approved", by, reason)
-    project, environment = opened(env)
-    package = approval.approve(project, environment, by=by, why=reason, version=version, group=group)
+    project, environment = meant(env, group)
+    by, reason = reviewed(environment.approval_environment, "approved", by, reason)
+    sandbox.connect(project)
+    package = approval.approve(project, environment, by=by, why=reason, version=version)
     display.show(package, f"approved: {package.group} version {package.version}, by {by}", json)
 
 
@@ -72,20 +73,21 @@ def reject(
     json: JsonFlag = False,
 ) -> None:
     """Reject a version, so that it is never deployed. Example: mlops reject --by mira --reason "wrong data" """
-    from mlops import approval
+    from mlops import approval, sandbox
 
-    by, reason = reviewed(env, "rejected", by, reason)
-    project, environment = opened(env)
-    package = approval.reject(project, environment, by=by, why=reason, version=version, group=group)
+    project, environment = meant(env, group)
+    by, reason = reviewed(environment.approval_environment, "rejected", by, reason)
+    sandbox.connect(project)
+    package = approval.reject(project, environment, by=by, why=reason, version=version)
     display.show(package, f"rejected: {package.group} version {package.version}, by {by}", json)
 
 
 @app.command()
-def deploy(env: EnvironmentOption, json: JsonFlag = False) -> None:
+def deploy(env: EnvironmentOption, group: GroupOption = None, json: JsonFlag = False) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
     from mlops import deployment
 
-    project, environment = opened(env, warm=True)
+    project, environment = opened(env, warm=True, group=group)
     result = deployment.deploy(project, environment, display.progress)
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
@@ -93,11 +95,11 @@ def deploy(env: EnvironmentOption, json: JsonFlag = False) -> None:
 
 
 @app.command()
-def verify(env: EnvironmentOption, json: JsonFlag = False) -> None:
+def verify(env: EnvironmentOption, group: GroupOption = None, json: JsonFlag = False) -> None:
     """Send the requests of tests/contract.yaml to an endpoint, then its load. Example: mlops verify --env dev"""
     from mlops import contract, loadtest
 
-    project, environment = opened(env, warm=True)
+    project, environment = opened(env, warm=True, group=group)
     checks = contract.verify(project, environment, display.progress)
     said = f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed"
     if load := loadtest.run(project, environment, display.progress):
@@ -110,12 +112,13 @@ def verify(env: EnvironmentOption, json: JsonFlag = False) -> None:
 def rollback(
     env: EnvironmentOption = "prod",
     to: Annotated[int | None, typer.Option("--to", min=1, help="A version; the one before when not given.")] = None,
+    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
     from mlops import rollback as way_back
 
-    project, environment = opened(env, warm=True)
+    project, environment = opened(env, warm=True, group=group)
     result = way_back.rollback(project, environment, display.progress, to)
     display.show(result, f"rolled back: {result.endpoint} serves version {result.version}", json)
 
@@ -124,21 +127,24 @@ def rollback(
 def teardown(
     env: EnvironmentOption,
     confirm: Annotated[str, typer.Option("--confirm", help="The endpoint's name, so that no slip deletes it.")],
+    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Delete an endpoint; versions stay, and deploy brings it back. Example: mlops teardown --env dev --confirm NAME"""
     from mlops import teardown as end
 
-    project, environment = opened(env)
+    project, environment = opened(env, group=group)
     result = end.teardown(project, environment, confirm, display.progress)
     what = "is deleted" if result.deleted else "was not there"
-    display.show(result, f"torn down: {result.endpoint} {what}; mlops deploy --env {env} brings it back", json)
+    again = f"mlops deploy {environment.options} brings it back"
+    display.show(result, f"torn down: {result.endpoint} {what}; {again}", json)
 
 
 @app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="A CSV or JSON file of requests; - for standard input.")],
     env: EnvironmentOption = "dev",
+    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Ask an endpoint. Example: mlops predict requests.csv --env dev"""
@@ -148,7 +154,7 @@ def predict(
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise BadInput(f"file is {file}: {error.strerror}; give a CSV or JSON file") from error
-    project, environment = opened(env, warm=True)
+    project, environment = opened(env, warm=True, group=group)
     content_type = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
     accept = "application/json" if json else content_type
     answer = endpoints.predict(project, environment, body, content_type, accept)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, JsonFlag, opened
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, opened
 
 app = typer.Typer()
 
@@ -17,6 +17,7 @@ WITHOUT_TRAINING = ("dev", "main")
 def roles(
     env: EnvironmentOption = "feature",
     duty: Annotated[str, typer.Option("--duty", help="train, deploy or approve.")] = "",
+    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
@@ -24,7 +25,7 @@ def roles(
 
     project = settings.load()
     first_push = github.branch() in WITHOUT_TRAINING and github.creates_branch()
-    found = access.access(project, project.environment(env), duty, first_push)
+    found = access.access(project, project.environment(env).contender(group), duty, first_push)
     if found.why_not:
         github.summary(f"## {project.project}: nothing to do yet\n\n{found.why_not}.\n")
     display.write_outputs(found.outputs())
@@ -35,6 +36,7 @@ def roles(
 @app.command()
 def report(
     env: EnvironmentOption = "feature",
+    group: GroupOption = None,
     comment: Annotated[bool, typer.Option("--comment", help="Also as the pull request's comment.")] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -42,7 +44,7 @@ def report(
     from mlops import github, markdown
     from mlops import report as reports
 
-    project, environment = opened(env)
+    project, environment = opened(env, group=group)
     found = reports.report(project, environment)
     text = markdown.markdown(found)
     github.summary(text)

@@ -1,0 +1,40 @@
+"""Settings of the contest: what a challenger serves on, and what it has to have served before it may be champion."""
+
+from typing import Any
+
+from pydantic import Field
+
+from mlops.criteria import Model
+from mlops.serving import Endpoint
+
+LONGEST_HOURS = 24 * 60
+"""CloudWatch keeps the figures of five minutes for 63 days; what is asked has to be known to the end."""
+
+
+OF_ONE_ENDPOINT = "alarms"
+"""What a challenger does not have from its champion: a team's own alarms watch one endpoint."""
+
+
+class Challenger(Model):
+    """The challenger of an advanced production; in the basic scenario it waits here unused."""
+
+    endpoint: Endpoint = Field(description="what is given differs from the environment's own endpoint, the rest is its")
+    requests: int = Field(default=0, ge=0, le=1_000_000_000, description="that it has to have been asked, none when 0")
+    hours: float = Field(default=0, ge=0, le=LONGEST_HOURS, description="that it has to have served, none when 0")
+
+
+def completed(given: Any) -> Any:
+    """An environment as it was written, its challenger's endpoint completed by the environment's own."""
+    if not isinstance(given, dict) or not isinstance(given.get("challenger"), dict):
+        return given
+    challenger = given["challenger"]
+    own, other = given.get("endpoint"), challenger.get("endpoint", {})
+    if not isinstance(own, dict) or not isinstance(other, dict):
+        return given
+    shared = {name: value for name, value in own.items() if name != OF_ONE_ENDPOINT}
+    return {**given, "challenger": {**challenger, "endpoint": {**shared, **other}}}
+
+
+def inherited(endpoint: Endpoint | None) -> Endpoint | None:
+    """The endpoint of a challenger of which the settings say nothing."""
+    return endpoint and endpoint.model_copy(update={OF_ONE_ENDPOINT: ()})
