@@ -101,9 +101,10 @@ def without_caches(answers: Answers) -> Problem | None:
 
 
 def without_infrastructure(answers: Answers) -> Problem | None:
-    """Leave the Terraform code out where a platform team has its own; docs/infrastructure.md is the contract."""
+    """Leave Terraform and Lambdas out where a platform team has its own; docs/infrastructure.md is the contract."""
     if answers["infrastructure"] == "none" and not Path(".git").exists():
-        shutil.rmtree("infra", ignore_errors=True)
+        for folder in ("infra", "lambdas"):
+            shutil.rmtree(folder, ignore_errors=True)
     return None
 
 

@@ -26,7 +26,7 @@ IMPORTED = {
     "werkzeug", "yaml",
 }  # fmt: skip
 PROJECT_FOLDERS = {
-    "data", "docs", "infra", "model", "models", "reports", "src", "test", "tests",
+    "data", "docs", "infra", "lambdas", "model", "models", "reports", "src", "test", "tests",
 }  # fmt: skip
 SCRIPTS = {"prepare", "train", "evaluate", "inference"}
 DISTRIBUTIONS = {*(name.replace("_", "-") for name in IMPORTED), "scikit-learn", "pyyaml", "sagemaker-train"}

@@ -188,7 +188,8 @@ def test_this_repository_installs_what_a_project_installs(template_root: Path, b
 
 def test_ruff_finds_nothing_in_this_repository(template_root: Path, template_folder: Path) -> None:
     # The model's package and its tests are Python only once they are rendered.
-    machinery = [f"{template_folder.name}/src/mlops", f"{template_folder.name}/sandbox"]
+    machinery = [f"{template_folder.name}/src/mlops", f"{template_folder.name}/sandbox",
+                 f"{template_folder.name}/lambdas"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--no-cache", "hooks", "tests", "benchmarks", *machinery],
         cwd=template_root, capture_output=True, text=True,

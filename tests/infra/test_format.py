@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,16 @@ def test_a_project_has_it_unchanged_and_values_for_each_of_its_environments(bake
 def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Bake) -> None:
     project = bake(infrastructure="none")
 
-    assert not (project.path / "infra").exists()
-    assert "infra" not in project.git("ls-files").split("/")
+    assert not (project.path / "infra").exists() and not (project.path / "lambdas").exists()
+    assert not {"infra", "lambdas"} & {file.partition("/")[0] for file in project.git("ls-files").splitlines()}
     contract = (project.path / "docs" / "infrastructure.md").read_text()
     assert all(f"`<project>-<environment>-{role}`" in contract for role in ("execution", "train", "deploy", "approve"))
     assert all(f"-{alarm}`" in contract for alarm in ("errors", "latency", "manual"))
+
+
+def test_what_is_type_checked_is_there(bake: Bake) -> None:
+    for answer in ("terraform", "none"):
+        project = bake(infrastructure=answer).path
+        checked = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+        assert [name for name in checked if not (project / name).is_dir()] == []
+        assert ("lambdas" in checked) == (answer == "terraform")

@@ -1,0 +1,1 @@
+"""What runs in AWS by itself: functions that events, alarms and schedules start."""
