@@ -139,6 +139,7 @@ def test_requests_and_answers_are_captured(hosting):
         "InitialSamplingPercentage": 100,
         "DestinationS3Uri": f"s3://{bucket}/captured",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
     }
     endpoint = hosting.serving(DataCaptureConfig=capture)
     hosting.ask(endpoint, "1,2")

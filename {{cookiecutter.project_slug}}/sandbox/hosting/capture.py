@@ -17,8 +17,6 @@ from sandbox.jobs.storage import NotReadable, storage
 from sandbox.sandbox import Sandbox
 
 _SECONDS_BETWEEN = 0.2
-_CSV = ("text/csv",)
-_JSON = ("application/json", "application/jsonlines")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def writer(sandbox: Sandbox) -> Writer:
 
 
 def line(settings: Document, request: tuple[bytes, str], answer: tuple[bytes, str], event: dict[str, Any]) -> str:
-    """One captured request as SageMaker writes it; bodies of unknown types are base64."""
+    """One captured request as SageMaker writes it; bodies of types that the settings do not name are base64."""
     headers = settings.get("CaptureContentTypeHeader") or {}
     modes = {option["CaptureMode"] for option in settings["CaptureOptions"]}
     both = "InputAndOutput" in modes
@@ -99,9 +97,9 @@ def line(settings: Document, request: tuple[bytes, str], answer: tuple[bytes, st
 
 def _side(body: bytes, content_type: str, mode: str, headers: Document) -> Document:
     kind = content_type.partition(";")[0].strip()
-    if kind in (headers.get("CsvContentTypes") or _CSV):
+    if kind in (headers.get("CsvContentTypes") or ()):
         encoding = "CSV"
-    elif kind in (headers.get("JsonContentTypes") or _JSON):
+    elif kind in (headers.get("JsonContentTypes") or ()):
         encoding = "JSON"
     else:
         encoding = "BASE64"

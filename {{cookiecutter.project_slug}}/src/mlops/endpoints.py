@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import aws, disks, groups
+from mlops import aws, captures, disks, groups
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
@@ -118,6 +118,7 @@ def settle(
 def config_name(settings: Settings, environment: Environment, package: ModelPackage) -> str:
     """Name of the configuration that serves a version under these settings: the same for the same, else another."""
     served = [package.arn, model_settings(settings, environment), variant_settings(settings, environment)]
+    served += captures.described(settings, environment.endpoint.capture if environment.endpoint else None)
     hash8 = hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest()[:8]
     # Of the group, not of the endpoint: a champion's versions are counted otherwise than those of the basic scenario.
     return f"{environment.group}-v{package.version}-{hash8}"
@@ -175,12 +176,14 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
         )
     variant = variant_settings(settings, environment)
     key = {"KmsKeyId": variant.pop("KmsKeyId")} if "KmsKeyId" in variant else {}
+    capture = environment.endpoint.capture if environment.endpoint else None
     with aws.explained("CreateEndpointConfig", name), unless_done("already exist"):
         client.create_endpoint_config(
             EndpointConfigName=name,
             ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, "InitialVariantWeight": 1.0, **variant}],
             Tags=groups.tags(settings, environment),
             **key,
+            **captures.configuration(settings, capture, captures.root(environment, environment.endpoint_name), name),
         )
     return name
 

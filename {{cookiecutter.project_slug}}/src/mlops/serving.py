@@ -39,6 +39,14 @@ class Linear(Model):
 Rollout = Annotated[AllAtOnce | Canary | Linear, Field(discriminator="kind")]
 
 
+class Capture(Model):
+    """Which requests and answers are written to the environment's bucket, for `mlops predictions` and monitoring."""
+
+    percent: int = Field(ge=1, le=100, description="of the requests; more than a few is much on a busy endpoint")
+    decision: str | None = Field(default=None, min_length=1, description="member of a prediction in JSON: the decision")
+    decision_column: int | None = Field(default=None, ge=0, description="the same in an answer in CSV, from 0")
+
+
 class Endpoint(Model):
     """How an environment serves its model."""
 
@@ -48,6 +56,7 @@ class Endpoint(Model):
     alarms: tuple[str, ...] = Field(
         default=(), max_length=7, description="alarms of your own that roll a deployment back, beside the project's"
     )
+    capture: Capture | None = Field(default=None, description="requests that are kept; none when not given")
     load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
 
     @model_validator(mode="after")

@@ -142,6 +142,19 @@ def listing(session: boto3.Session, uri: str) -> dict[str, int]:
         raise failure("ListObjectsV2", uri, error) from error
 
 
+def folders(session: boto3.Session, uri: str) -> list[str]:
+    """The names of the folders directly below a prefix, which ends with a slash."""
+    bucket, key = parse(uri)
+    pages = (
+        aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key, Delimiter="/")
+    )
+    try:
+        found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise failure("ListObjectsV2", uri, error) from error
+    return [prefix.removeprefix(key).rstrip("/") for prefix in found]
+
+
 def body_of(session: boto3.Session, uri: str) -> Any:
     """An object's bytes as botocore streams them; botocore refuses a stream that ends too early."""
     bucket, key = parse(uri)

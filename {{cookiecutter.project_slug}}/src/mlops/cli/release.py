@@ -1,6 +1,7 @@
 """Commands that take a model on: copy, decide, deploy, test, go back, ask."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,8 @@ from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionO
 from mlops.errors import BadInput
 
 app = typer.Typer()
+
+DAY = "%Y-%m-%d"
 
 ByOption = Annotated[str, typer.Option("--by", help="Who decides; in a workflow, who has reviewed its run.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; in a workflow, what the reviewers wrote.")]
@@ -159,3 +162,22 @@ def predict(
     accept = "application/json" if json else content_type
     answer = endpoints.predict(project, environment, body, content_type, accept)
     print(answer.body.decode("utf-8", errors="replace").rstrip())
+
+
+@app.command()
+def predictions(
+    env: EnvironmentOption = "prod",
+    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day; today, in UTC.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("predictions"),
+    json: JsonFlag = False,
+) -> None:
+    """Write what an endpoint was asked and answered as Parquet by day. Example: mlops predictions --env prod"""
+    from mlops import predictionlog
+
+    project, environment = opened(env)
+    last = (until or datetime.now(UTC)).date()
+    first = since.date() if since else last - timedelta(days=6)
+    log = predictionlog.write(project, environment, first, last, output, display.progress)
+    what = f"{log.predictions} predictions of {log.endpoint} on {len(log.days)} days"
+    display.show(log, f"written: {what}, from {first} to {last}, in {log.output}", json)
