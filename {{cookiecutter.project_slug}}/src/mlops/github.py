@@ -2,13 +2,12 @@
 
 import json
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mlops import rest
 from mlops.errors import BadInput, Failure
 
 PAGE = 100
@@ -23,9 +22,6 @@ ADVICE = {
     "rejected": "its job failed for another reason: run it again",
 }
 """What to do when nobody has reviewed a run."""
-
-SECONDS = 30
-"""How long one request may take."""
 
 
 @dataclass(frozen=True)
@@ -134,39 +130,9 @@ def listing(path: str, **query: str) -> list[dict[str, Any]]:
 
 
 def call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """One request to GitHub's API and its answer.
-
-    Raises:
-        Failure: GitHub refuses, with its reason, or does not answer.
-    """
-    base = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    request = urllib.request.Request(
-        base + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {required('GITHUB_TOKEN')}",
-            "Content-Type": "application/json",
-            "User-Agent": "mlops",
-            "X-GitHub-Api-Version": "2022-11-28",
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            return json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as error:
-        raise Failure(f"GitHub {method} {path}: {error.code} {reason(error)}") from error
-    except (OSError, ValueError) as error:
-        raise Failure(f"GitHub {method} {path}: {error}; run the job again") from error
-
-
-def reason(error: urllib.error.HTTPError) -> str:
-    """What GitHub says in the body of a refusal."""
-    try:
-        return str(json.loads(error.read()).get("message") or error.reason)
-    except (OSError, ValueError, AttributeError):
-        return str(error.reason)
+    """One request to GitHub's API and its answer, with the workflow's token; see `rest.request`."""
+    base = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+    return rest.request(base, required("GITHUB_TOKEN"), method, path, body)
 
 
 def repository() -> str:

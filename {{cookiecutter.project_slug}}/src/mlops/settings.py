@@ -35,6 +35,7 @@ RoleName = Annotated[
 KeyArn = Annotated[
     str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$")
 ]
+RepositoryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]{1,100}$")]
 Group = Literal["champion", "challenger"]
 
 LONGEST_NAMES = 35
@@ -164,6 +165,7 @@ class Settings(Model):
     package: str
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")
     aws: Literal["sandbox", "account"] = "sandbox"
+    repository: RepositoryName | None = Field(default=None, description="OWNER/NAME on GitHub")
     scenario: Literal["basic", "advanced"] = "basic"
     environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
     stages: dict[str, Stage]

@@ -1,0 +1,1 @@
+"""What a project needs outside its folder, on GitHub and in AWS: made, examined, removed."""
