@@ -211,7 +211,8 @@ def rolled_back(world: World, by_registry: Moment) -> Moment:
     since = time.monotonic()
     run = world.github.dispatch("rollback.yml", {"environment": "prod"})
     before_event = world.serving("prod")
-    late = world.github.dispatch("approved.yml", {"environment": "prod"})
+    inputs = {"environment": "prod", "package": by_registry.newest("prod").arn}
+    late = world.github.dispatch("approved.yml", inputs)
     return world.moment([run, late], since, predictions=world.predictions("prod"), before_event=before_event)
 
 

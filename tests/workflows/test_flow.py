@@ -139,6 +139,9 @@ def test_a_rollback_serves_the_version_before_and_a_late_event_does_not_undo_it(
     assert rolled_back.notes["before_event"] == approved.serving["prod"]
     assert rolled_back.serving["prod"] == approved.serving["prod"]
     assert rolled_back.newest("prod").status == "Rejected"
+    late = rolled_back.run("approved.yml")
+    assert late.conclusion == "failure", late.told()
+    assert "goes back to version" in late.log
     assert rolled_back.notes["predictions"] == approved.notes["predictions"]
 
 

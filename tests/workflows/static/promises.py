@@ -55,8 +55,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "dev.train": ("_train", {}),
     "dev.deploy": ("_deploy", {"environment": "dev", "promote": True}),
     "main.check": ("_check", {}),
-    "main.deploy": ("_deploy", {"environment": "prod"}),
-    "approved.deploy": ("_deploy", {"environment": "${{ inputs.environment }}"}),
+    "main.deploy": ("_deploy", {"environment": "prod", "version": "${{ needs.copy.outputs.version }}"}),
+    "approved.deploy": ("_deploy", {"environment": "${{ inputs.environment }}", "version": "${{ inputs.package }}"}),
 }
 """The reusable workflow that each other job calls, and what it is given."""
 
@@ -71,7 +71,7 @@ PUSH = {"event_name": "push", "base_ref": "", "head_ref": "", "repository": HERE
 NEW = {"check": {"ready": "false"}}
 
 FORMS = {
-    "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "by hand")},
+    "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "")},
     "rollback": {"environment": (["prod", "dev"], "prod"), "version": (None, "")},
     "teardown": {"environment": (["dev", "prod"], "dev"), "confirm": (None, None)},
 }
@@ -167,6 +167,10 @@ def broken(repo: Repository) -> Iterator[str]:
         found = {name: (each.get("options"), each.get("default")) for name, each in inputs.items()}
         if found != FORMS[form]:
             yield f"{form} asks for {found}"
+    for path, document in repo.documents.items():
+        taken = document if path in repo.actions else (document["on"].get("workflow_call") or {})
+        yield from (f"{path} does nothing with its input {name}" for name in taken.get("inputs") or {}
+                    if not re.search(rf"\binputs\.{name}\b", str(document)))  # fmt: skip
     if (scripts := [step["run"] for step in jobs["_check.check"]["steps"] if "run" in step]) != CHECKS:
         yield f"a commit is checked by {scripts}"
     if (reported := jobs["feature.report"]["steps"][0].get("with", {}).get("ref")) != HEAD:

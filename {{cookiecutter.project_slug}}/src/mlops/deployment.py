@@ -4,10 +4,10 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts
+from mlops import alarms, approval, aws, endpoints, packages, rollouts, served
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
-from mlops.errors import Failure, NotApproved, NotFound
+from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.rollback import rollback as rollback
 from mlops.settings import Environment, Settings
@@ -19,30 +19,42 @@ CALM_SECONDS = 900
 """How long a rollout waits for an alarm that fires before it begins; the rollout would be rolled back at once."""
 
 
-def deploy(settings: Settings, environment: Environment, progress: Progress) -> Deployment:
+def deploy(settings: Settings, environment: Environment, progress: Progress, brought: int | None = None) -> Deployment:
     """Deploy the newest approved version and wait until it serves. What serves already stays.
 
     A run that was killed is taken up: what it began on the endpoint is waited for.
 
+    Args:
+        settings: the project.
+        environment: whose endpoint serves it.
+        progress: told what begins and ends.
+        brought: the version that the caller has brought here, whose end it reports: a newer one may serve in its
+            place, but when it is Rejected or waits, no older one does.
+
     Raises:
-        NotApproved: no version is approved.
+        NotApproved: no version is approved, or not the one that was brought.
         Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
     """
     started = time.monotonic()
     session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
+    if brought is not None:
+        refuse_unapproved(session, environment, brought)
     package = approved(session, environment, progress)
     found = endpoints.settle(session, endpoint, progress)
     if found is not None and found.status == "Failed":
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
         endpoints.remove(session, endpoint, progress)
         found = None
+    if found is not None:
+        served.mark(session, settings, environment, found.config)
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
         if not shift(session, settings, environment, package, found, progress):
             progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
-            return deploy(settings, environment, progress)
+            return deploy(settings, environment, progress, brought)
+        served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 
@@ -68,6 +80,42 @@ def approved(session: boto3.Session, environment: Environment, progress: Progres
     if package is None:
         raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
     return package
+
+
+def refuse_unapproved(session: boto3.Session, environment: Environment, version: int) -> None:
+    """Say of a version that it will not serve: were the older one a success, a run made again would hide a rollback.
+
+    Raises:
+        NotFound: there is no such version.
+        NotApproved: it waits, or was Rejected: by a person, an alarm or a rollback.
+    """
+    package = packages.of_version(session, environment.group, version)
+    if package.status == "Approved":
+        return
+    last = package.reason.partition(approval.BETWEEN)[0]
+    about = f"{package.name} is {package.status}{f' ({last})' if last else ''}"
+    command = f"mlops approve {environment.options} --version {version} --by NAME --reason WHY"
+    if package.status == "Rejected":
+        raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
+    raise NotApproved(f"{about}: {command}")
+
+
+def version_of(text: str, environment: Environment) -> int:
+    """The version that a person or an event means.
+
+    Args:
+        text: its number, or the ARN of the model package.
+        environment: whose group it has to be in.
+
+    Raises:
+        BadInput: it is neither, or a version of another group.
+    """
+    start, _, number = text.rpartition("/")
+    if not number.isascii() or not number.isdigit() or int(number) < 1 or (start and ":model-package/" not in start):
+        raise BadInput(f"--version is {text!r}; give a version's number or the ARN of its model package")
+    if start and (group := start.rpartition("/")[2]) != environment.group:
+        raise BadInput(f"--version is of the group {group}; {environment.label} deploys from {environment.group}")
+    return int(number)
 
 
 def shift(

@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts
+from mlops import alarms, approval, aws, endpoints, packages, rollouts, served
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import Entry
@@ -39,15 +39,17 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     found = endpoints.state(session, endpoint)
     if found is None:
         raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
+    if found.status not in ("Creating", "Failed"):
+        served.mark(session, settings, environment, found.config)
     versions = packages.listing(session, environment.group)
-    served = serving_history(session, environment.group)
-    leaving = max(version for version in (served_by(found.config), served_by(found.pending)) if version is not None)
-    done = found.settled and finished(session, versions, leaving, to)
-    target = chosen(environment, versions, served, leaving, leaving if done else to)
+    configs = [name for name, _ in endpoints.configs(session, environment.group)]
+    leaving = left(session, settings, environment, versions, configs, found)
+    done = found.settled and found.status != "Failed" and finished(session, versions, leaving, to)
+    target, config = chosen(session, settings, environment, versions, configs, leaving, leaving if done else to)
     if not done:
-        reject(session, environment, versions, served, target, leaving, progress)
+        reject(session, environment, versions, target, leaving, progress)
         stop_rollout(session, environment, found, leaving, progress)
-        go_back(session, settings, environment, target, served, progress)
+        go_back(session, settings, environment, target, config, progress)
     alarms.set_manual(session, environment, on=False, why="the rollback has ended")
     return Deployment(
         endpoint=endpoint,
@@ -58,14 +60,27 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     )
 
 
-def serving_history(session: boto3.Session, group: str) -> dict[int, str]:
-    """The versions of a group that an endpoint had a configuration for, with the newest one of each."""
-    history: dict[int, str] = {}
-    for name, _ in endpoints.configs(session, group):
-        version = endpoints.version_of(name)
-        if version is not None:
-            history.setdefault(version, name)
-    return history
+def left(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    versions: list[Entry],
+    configs: list[str],
+    found: State,
+) -> int:
+    """The version that a rollback leaves: the newest that the endpoint serves, goes to, or was last tried with.
+
+    A deployment that failed half way has left its configuration and an Approved version behind, which the next
+    deployment would take up again.
+    """
+    known = [served_by(config) for config in (found.config, found.pending)]
+    leaving = max(version for version in known if version is not None)
+    approved = {entry.version for entry in versions if entry.status == "Approved"}
+    for config in configs[:1]:
+        tried = endpoints.version_of(config) or 0
+        if tried > leaving and tried in approved and not served.since(session, settings, environment, config):
+            return tried
+    return leaving
 
 
 def served_by(config: str | None) -> int | None:
@@ -96,9 +111,17 @@ def by_rollback(reason: str) -> bool:
 
 
 def chosen(
-    environment: Environment, versions: list[Entry], served: dict[int, str], leaving: int, to: int | None
-) -> Entry:
-    """The version to go back to.
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    versions: list[Entry],
+    configs: list[str],
+    leaving: int,
+    to: int | None,
+) -> tuple[Entry, str | None]:
+    """The version to go back to, and the configuration under which it has served.
+
+    Without `to` it has to have served: an Approved version whose rollout failed is no way back.
 
     Raises:
         NotFound: none served before, or there is no version of that number.
@@ -107,8 +130,10 @@ def chosen(
     """
     if to is None:
         for entry in versions:
-            if entry.version < leaving and entry.status == "Approved" and entry.version in served:
-                return entry
+            if entry.version >= leaving or entry.status != "Approved":
+                continue
+            if config := served.config_of(session, settings, environment, configs, entry.version):
+                return entry, config
         raise NotFound(
             f"{environment.endpoint_name}: no approved version served before version {leaving}; "
             f"mlops status shows what there is"
@@ -118,7 +143,7 @@ def chosen(
     for entry in versions:
         if entry.version == to:
             if entry.status == "Approved":
-                return entry
+                return entry, served.config_of(session, settings, environment, configs, to)
             raise Failure(
                 f"{environment.group} version {to} is {entry.status}; to go back to it: "
                 f"mlops approve {environment.options} --version {to} --by NAME --reason WHY"
@@ -130,18 +155,17 @@ def reject(
     session: boto3.Session,
     environment: Environment,
     versions: list[Entry],
-    served: dict[int, str],
     target: Entry,
     leaving: int,
     progress: Progress,
 ) -> None:
-    """Reject the version that is left and every one that served between it and the target, the newest last.
+    """Reject the version that is left and every approved one between it and the target, the newest last.
 
+    One between them that never served would be the newest Approved one then, and the next deployment would bring it.
     A second run reads from the version that is left that the first one got so far.
     """
     for entry in sorted(versions, key=lambda each: each.version):
-        left = entry.version == leaving or entry.version in served
-        if entry.version > target.version and left and entry.status == "Approved":
+        if target.version < entry.version <= leaving and entry.status == "Approved":
             package = packages.describe(session, entry.arn)
             why = f"{environment.endpoint_name} goes back to version {target.version}"
             approval.record(session, package, "Rejected", BY, why)
@@ -173,10 +197,12 @@ def go_back(
     settings: Settings,
     environment: Environment,
     target: Entry,
-    served: dict[int, str],
+    config: str | None,
     progress: Progress,
 ) -> None:
     """Shift to the configuration under which the target served, unless the endpoint is there.
+
+    An endpoint that has Failed answers nobody and can only be deleted: it is made again.
 
     Raises:
         Failure: the endpoint does not serve it at the end.
@@ -184,15 +210,20 @@ def go_back(
     endpoint = environment.endpoint_name
     found = endpoints.state(session, endpoint)
     if found is not None and found.status == "Failed":
-        raise Failure(f"{endpoint} has failed ({found.failure}); mlops deploy {environment.options} makes it again")
+        progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
+        endpoints.remove(session, endpoint, progress)
+        found = None
     if found is not None and served_by(found.config) == target.version:
         return
-    config = served.get(target.version)
     if config is None:
         config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))
     progress(f"{endpoint}: going back to version {target.version}")
-    endpoints.update(session, endpoint, config, rollouts.unguarded())
+    if found is None:
+        endpoints.create(session, settings, environment, config)
+    else:
+        endpoints.update(session, endpoint, config, rollouts.unguarded())
     end = endpoints.settle(session, endpoint, progress)
     if end is None or end.config != config or end.status == "Failed":
         why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
         raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")
+    served.mark(session, settings, environment, config)

@@ -86,12 +86,20 @@ def reject(
 
 
 @app.command()
-def deploy(env: EnvironmentOption, group: GroupOption = None, json: JsonFlag = False) -> None:
+def deploy(
+    env: EnvironmentOption,
+    version: Annotated[
+        str, typer.Option("--version", help="The version brought here, by number or ARN: fails when it is rejected.")
+    ] = "",
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
     from mlops import deployment
 
     project, environment = opened(env, warm=True, group=group)
-    result = deployment.deploy(project, environment, display.progress)
+    brought = deployment.version_of(version, environment) if version else None
+    result = deployment.deploy(project, environment, display.progress, brought)
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
     display.show(result, f"deployed: {result.endpoint} serves version {result.version}, {what}", json)
@@ -123,7 +131,10 @@ def rollback(
 
     project, environment = opened(env, warm=True, group=group)
     result = way_back.rollback(project, environment, display.progress, to)
-    display.show(result, f"rolled back: {result.endpoint} serves version {result.version}", json)
+    said = f"rolled back: {result.endpoint} serves version {result.version}"
+    if not result.changed:
+        said += f" already; further back goes mlops rollback {environment.options} --to VERSION"
+    display.show(result, said, json)
 
 
 @app.command()
