@@ -40,6 +40,17 @@ START_SECONDS = 30
 SECONDS = 200
 
 
+VARIABLES = {
+    "github_repository": REPOSITORY,
+    "notification_email": "team@example.com",
+    "delete_data": True,
+    "people": {
+        person: {"principals": [f"arn:aws:iam::111111111111:role/sso/AWSReservedSSO_{name}_*"]}
+        for person, name in {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}.items()
+    },
+}
+
+
 @dataclass(frozen=True)
 class Cloud:
     """A sandbox and whom one can be in it."""
@@ -58,16 +69,17 @@ class Cloud:
 
     def client_as(self, duty: str, environment: str, service: str) -> Any:
         """A client with the session of a duty's role."""
-        given = self.client("sts", environment).assume_role(
-            RoleArn=self.role(duty, environment), RoleSessionName="test"
-        )["Credentials"]
-        return self.client(
-            service,
-            environment,
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
-        )
+        return self.client(service, environment, **self.session(self.role(duty, environment), environment))
+
+    def session(self, role: str, environment: str, **credentials: str) -> dict[str, str]:
+        """The credentials of a role's session, taken on by an account's administrator or with credentials."""
+        sts = self.client("sts", environment, **credentials)
+        given = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ class Terraform:
         """Begin to plan, apply or destroy an environment; `end` waits for it."""
         self.running[environment] = self.start(
             verb, "-input=false", "-no-color", "-lock=false", f"-state={environment}.tfstate",
-            f"-var-file=environments/{environment}.tfvars", f"-var=github_repository={REPOSITORY}", *options,
+            f"-var-file=environments/{environment}.tfvars", *options,
             environment=environment,
         )  # fmt: skip
 
@@ -179,6 +191,7 @@ def initialised(mirror: Path, settings: Path) -> Terraform:
     folder = settings.parent / "infra"
     shutil.copytree(PROJECT / "infra", folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
     (folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    (folder / "everywhere.auto.tfvars.json").write_text(json.dumps(VARIABLES))
     configuration = settings.parent / "terraform.rc"
     configuration.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
     made = Terraform(folder, configuration)
@@ -234,9 +247,7 @@ def applied(terraform: Terraform, bare: Cloud) -> Cloud:
     The provider watches a bucket's lifecycle for most of a minute, so they are applied side by side.
     """
     for environment in ACCOUNTS:
-        terraform.begin(
-            "apply", environment, "-auto-approve", "-var=notification_email=team@example.com", "-var=delete_data=true"
-        )
+        terraform.begin("apply", environment, "-auto-approve")
     for environment, (code, printed) in terraform.end().items():
         assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
     return bare

@@ -44,7 +44,10 @@ def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Ba
     assert not (project.path / "infra").exists() and not (project.path / "lambdas").exists()
     assert not {"infra", "lambdas"} & {file.partition("/")[0] for file in project.git("ls-files").splitlines()}
     contract = (project.path / "docs" / "infrastructure.md").read_text()
-    assert all(f"`<project>-<environment>-{role}`" in contract for role in ("execution", "train", "deploy", "approve"))
+    assert all(
+        f"`<project>-<environment>-{role}`" in contract
+        for role in ("execution", "train", "deploy", "approve", "destroy")
+    )
     assert all(f"-{alarm}`" in contract for alarm in ("errors", "latency", "manual"))
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mlops import settings as machinery
+from mlops.existing import DUTIES
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +17,8 @@ SETTINGS = {
     "project": "tumour-classifier",
     "package": "tumour_classifier",
     "region": "eu-west-1",
+    "kms_key": "arn:aws:kms:eu-west-1:111111111111:key/project",
+    "role_path": "/mlops/",
     "environments": [
         {
             "name": "feature",
@@ -23,7 +26,13 @@ SETTINGS = {
             "bucket": "a-bucket-of-ours",
             "execution_role": "platform/sagemaker",
         },
-        {"name": "dev", "account": "111111111111", "endpoint": {}},
+        {
+            "name": "dev",
+            "account": "111111111111",
+            "endpoint": {},
+            "kms_key": None,
+            "roles": {"deploy": "team/rollouts", "approve": "arn:aws:iam::333333333333:role/reviewers"},
+        },
         {"name": "staging", "account": "222222222222", "endpoint": {}, "approval": "manual"},
         {
             "name": "prod",
@@ -50,6 +59,8 @@ def test_names_are_the_machinerys(initialised: Any, tmp_path: Path) -> None:
             "account": each.account,
             "bucket": each.bucket,
             "manual": each.approval == "manual",
+            "kms_key": each.kms_key,
+            "roles": {duty: each.role(duty) for duty in DUTIES},
             "execution_role": each.execution_role,
             "groups": each.group_names,
             "endpoints": [each.endpoint_name] if each.endpoint else [],

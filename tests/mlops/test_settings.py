@@ -111,6 +111,10 @@ REFUSED = [
     ({"gate": [{"metric": "roc_auc", "at_least": 0.9, "at_most": 1.0}]}, "give at_least or at_most, one of them"),
     ({"network": {"subnets": [], "security_groups": ["sg-0a"]}}, "mlops.yaml: network.subnets is []"),
     ({"kms_key": "my-key"}, "mlops.yaml: kms_key is 'my-key'"),
+    ({"environments.2.kms_key": "my-key"}, "mlops.yaml: environments.prod.kms_key is 'my-key'"),
+    ({"environments.2.roles": {"deployer": "x"}}, "mlops.yaml: environments.prod.roles.deployer is no setting"),
+    ({"environments.2.roles": {"deploy": "a role"}}, "mlops.yaml: environments.prod.roles.deploy is 'a role'"),
+    ({"role_path": "mlops"}, "mlops.yaml: role_path is 'mlops'"),
 ]
 
 
@@ -243,6 +247,32 @@ def test_names_of_a_company_take_the_place_of_ours(written):
 
     assert dev.bucket == "company-models"
     assert dev.execution_role == "arn:aws:iam::111111111111:role/team/sagemaker"
+
+
+def test_roles_of_a_company_take_the_place_of_ours_and_a_path_is_of_ours_only(written):
+    given = {"deploy": "team/rollouts", "approve": "arn:aws:iam::333333333333:role/reviewers"}
+    prod = written({"role_path": "/mlops/churn/", "environments.2.roles": given}).environment("prod")
+
+    assert prod.role("deploy") == "arn:aws:iam::222222222222:role/team/rollouts"
+    assert prod.role("approve") == "arn:aws:iam::333333333333:role/reviewers"
+    assert prod.role("destroy") == "arn:aws:iam::222222222222:role/mlops/churn/churn-prod-destroy"
+    assert prod.execution_role == "arn:aws:iam::222222222222:role/mlops/churn/churn-prod-execution"
+
+
+def test_an_environments_key_is_its_own_or_the_projects(written):
+    key, other = (f"arn:aws:kms:eu-west-1:111111111111:key/{name}" for name in ("project", "prod"))
+    project = written({"kms_key": key, "environments.2.kms_key": other})
+
+    assert [each.kms_key for each in project.environments] == [key, key, other]
+
+
+def test_an_environment_may_have_no_key_although_the_project_has_one(tmp_path):
+    first, *others = GOOD["environments"]
+    key = "arn:aws:kms:eu-west-1:111111111111:key/project"
+    content = {**GOOD, "kms_key": key, "environments": [{**first, "kms_key": None}, *others]}
+    (tmp_path / "mlops.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    assert [each.kms_key for each in settings.load(tmp_path).environments] == [None, key, key]
 
 
 def test_the_longest_name_that_a_project_derives_fits_sagemaker(written):

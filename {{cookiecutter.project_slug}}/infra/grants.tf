@@ -51,6 +51,17 @@ locals {
   ])
 }
 
+# Look at the endpoints and delete them: nothing can be made with it.
+locals {
+  destroy = [
+    {
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"]
+      Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
+    },
+  ]
+}
+
 # Buckets and keys.
 locals {
   use_bucket = [
@@ -74,7 +85,7 @@ locals {
   ]
 
   read_before = flatten([
-    for before in [for each in [local.before] : each if each != null] : [
+    for before in local.before[*] : [
       {
         Effect   = "Allow"
         Action   = ["s3:ListBucket", "s3:GetBucketLocation"]

@@ -16,13 +16,14 @@ resource "aws_kms_alias" "environment" {
 }
 
 locals {
-  key = local.makes_key ? aws_kms_key.environment[0].arn : local.settings.kms_key
+  key = local.makes_key ? aws_kms_key.environment[0].arn : local.environment.kms_key
 
-  # The keys of the account before. In another account both sides have to allow, and that account's key policy says
-  # which of its keys it is; in the same account the key policy alone is enough.
+  # The key of the environment before, when it is another. One that exists already is named. Of one that is made here
+  # nobody knows the name: its policy says which it is, and is enough in the same account; in another one both sides
+  # have to allow.
   keys_before = [
-    for each in [local.before] : "arn:aws:kms:${local.region}:${each.account}:key/*"
-    if local.makes_key && each != null && try(each.account, local.account) != local.account
+    for each in local.before[*] : coalesce(each.kms_key, "arn:aws:kms:${local.region}:${each.account}:key/*")
+    if each.kms_key == null ? each.account != local.account : each.kms_key != local.environment.kms_key
   ]
 
   key_policy = concat(
@@ -60,9 +61,9 @@ locals {
   # AWS refuses a policy that names a role which is not there yet, and forgets one that was made anew: so a
   # condition names the role.
   readers = [
-    for each in local.environments[*] : {
-      account = "arn:aws:iam::${each.account}:root"
-      role    = "arn:aws:iam::${each.account}:role/${local.project}-${each.name}-deploy"
-    } if local.after != null && each.name == try(local.after.name, null)
+    for each in local.after[*] : {
+      account = "arn:aws:iam::${split(":", each.roles.deploy)[4]}:root"
+      role    = each.roles.deploy
+    }
   ]
 }

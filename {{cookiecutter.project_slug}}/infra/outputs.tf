@@ -11,8 +11,9 @@ output "key" {
 output "roles" {
   description = "Duty → the ARN of its role."
   value = merge(
-    { for duty, role in aws_iam_role.duty : duty => role.arn },
+    { for duty in keys(local.gates) : duty => local.environment.roles[duty] },
     { execution = local.environment.execution_role },
+    { for person, role in aws_iam_role.person : person => role.arn },
   )
 }
 

@@ -1,15 +1,17 @@
 # A role for each duty: what a workflow holds while it does one thing, and what SageMaker holds for jobs and endpoints.
 locals {
   # Duty → the GitHub environments in which a job has to run to take its role on.
-  duties = merge(
+  gates = merge(
     { deploy = [var.environment] },
-    local.before == null
-    ? { train = [var.environment] }
-    # An approval's environment is the one that waits for reviewers.
-    : { approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"] },
+    local.before == null ? { train = [var.environment] } : {
+      destroy                      = [var.environment]
+      # An approval's environment is the one that waits for reviewers.
+      approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
+    },
   )
+  duties = { for duty, gates in local.gates : duty => gates if local.makes_duty[duty] }
 
-  grants = { train = local.train, deploy = local.deploy, approve = local.approve }
+  grants = { train = local.train, deploy = local.deploy, approve = local.approve, destroy = local.destroy }
 
   github   = "token.actions.githubusercontent.com"
   provider = "arn:aws:iam::${local.account}:oidc-provider/${local.github}"
@@ -29,6 +31,7 @@ resource "aws_iam_role" "duty" {
   for_each = local.duties
 
   name                 = "${local.prefix}-${each.key}"
+  path                 = local.role_path
   max_session_duration = local.session_seconds
   permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
@@ -71,6 +74,7 @@ resource "aws_iam_role" "execution" {
   count = local.makes_role ? 1 : 0
 
   name                 = "${local.prefix}-execution"
+  path                 = local.role_path
   max_session_duration = local.session_seconds
   permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({

@@ -48,6 +48,38 @@ variable "permissions_boundary" {
   }
 }
 
+variable "people" {
+  description = <<-EOT
+    Who may take on the roles of people in this environment: data-scientist, ml-engineer or operations → the ARNs of
+    the roles that people have by single sign-on, `*` in place of the suffix that AWS gives them, and the session tags
+    that they have to have, if any.
+  EOT
+  type = map(object({
+    principals = list(string)
+    tags       = optional(map(string), {})
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.people), ["data-scientist", "ml-engineer", "operations"])) == 0
+    error_message = "people has data-scientist, ml-engineer and operations."
+  }
+
+  validation {
+    # A wildcard in the account or in place of the whole name would let strangers in.
+    condition = alltrue([
+      for principal in flatten([for each in values(var.people) : each.principals]) :
+      can(regex("^arn:aws:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{4,}\\*?$", principal))
+    ])
+    error_message = "people.*.principals are ARNs of roles; a `*` may only be the end of a name, as in arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Science_*."
+  }
+
+  validation {
+    condition     = alltrue([for each in values(var.people) : length(each.principals) > 0])
+    error_message = "people.*.principals is empty: leave the role out."
+  }
+}
+
 variable "latency_limit_ms" {
   description = "A model that takes longer than this on average, over a minute, is rolled back."
   type        = number

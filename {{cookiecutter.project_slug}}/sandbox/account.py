@@ -21,8 +21,8 @@ LATENCY_LIMIT_MICROSECONDS = 1_000_000.0
 def prepare(sandbox: Sandbox) -> None:
     """Make what is missing and bring the policies up to the settings; what is there stays."""
     described = project(sandbox.settings)
-    if described.kms_key:
-        _key(described.kms_key)
+    for key in sorted({each.kms_key for each in described.environments if each.kms_key}):
+        _key(key, json.dumps(grants.key_policy(described, key)))
     for environment in described.environments:
         _roles(described, environment, sandbox.repository)
         _bucket(sandbox, described, environment)
@@ -47,11 +47,12 @@ def _roles(described: Project, environment: Environment, repository: str | None)
     else:
         gates = [f"{name.removeprefix(described.name + '-')}-approval" for name in environment.endpoints]
         duties["approve"] = (grants.approve, gates)
+        duties["destroy"] = (grants.destroy, [environment.name])
     if repository is not None:
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
         trust = grants.trust_of_people(environment, repository, gates)
-        _role(environment, environment.role(environment.named(duty)), trust, policy(described, environment))
+        _role(environment, environment.role(duty), trust, policy(described, environment))
 
 
 def _role(environment: Environment, arn: str, trust: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
@@ -105,13 +106,14 @@ def _alarms(described: Project, environment: Environment, endpoint: str) -> None
             )
 
 
-def _key(arn: str) -> None:
+def _key(arn: str, policy: str) -> None:
     """The key that the settings name, under that very ARN: moto gives keys names of its own."""
-    if backends.key(arn) is not None:
+    if (found := backends.key(arn)) is not None:
+        found.policy = policy
         return
     _, _, _, region, account, name = arn.split(":", 5)
     kms = backends.backends("kms")[account][region]
-    made = kms.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", {}, False)
+    made = kms.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", {}, False)
     if name.startswith("alias/"):
         kms.create_alias(made.id, name)
         return

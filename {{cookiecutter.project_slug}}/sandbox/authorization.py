@@ -66,6 +66,11 @@ def refused_because(sandbox: Sandbox, caller: Caller, permission: Permission) ->
     return None if resource is Decision.ALLOWED else f"no resource-based policy allows the {permission.action} action"
 
 
+def permitted(caller: Caller, permission: Permission) -> bool:
+    """Whether a caller's own policies allow it something, whatever those of the resource say."""
+    return caller.role is None or decide(_identity_policies(caller), _request(caller, permission)) is Decision.ALLOWED
+
+
 def trusts(
     trust: Mapping[str, Any], principals: set[tuple[str, str]], action: str, context: Mapping[str, list[str]]
 ) -> bool:

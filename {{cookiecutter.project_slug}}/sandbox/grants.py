@@ -13,6 +13,8 @@ _READ_BEFORE = ("models", "baselines", "jobs")
 
 
 _TAGGING = ("sagemaker:AddTags", "sagemaker:ListTags")
+_KEY_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
+_KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
 
 
 def trust_of_service(account: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def execution(project: Project, environment: Environment) -> dict[str, Any]:
             ),
             _allow(["ecr:GetAuthorizationToken"], ["*"]),
             _allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], ["*"]),
-            *_key(project),
+            *_key(environment),
         ]
     )
 
@@ -74,7 +76,7 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
             *_watch(project, environment),
             _pass_role(environment),
             _allow(["iam:SimulatePrincipalPolicy"], [environment.execution_role]),
-            *_key(project),
+            *_key(environment),
         ]
     )
 
@@ -90,11 +92,12 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *(_serving(project, environment) if environment.endpoints else []),
         *_watch(project, environment),
         _pass_role(environment),
-        *_key(project),
+        *_key(environment),
     ]
     if before is not None:
         statements += _bucket(before.bucket, write=False, parts=_READ_BEFORE)
         statements += _group(project, before)
+        statements += _key_before(before, environment)
     return _document(statements)
 
 
@@ -102,6 +105,12 @@ def approve(project: Project, environment: Environment) -> dict[str, Any]:
     """What an approval does: look, then approve or reject; nothing can be deployed with it."""
     decide = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
     return _document([*_group(project, environment), decide])
+
+
+def destroy(project: Project, environment: Environment) -> dict[str, Any]:
+    """What a teardown does: look at the endpoints, delete them; nothing can be made with it."""
+    endpoints = _sagemaker(project, environment, "endpoint", _served(environment))
+    return _document([_allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)])
 
 
 def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:
@@ -112,9 +121,28 @@ def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:
     after = project.after(environment)
     if after is None:
         return _document([encrypted])
-    reader = {"AWS": after.role(after.named("deploy"))}
+    reader = {"AWS": after.role("deploy")}
     reading = [{**each, "Principal": reader} for each in _bucket(environment.bucket, write=False, parts=_READ_BEFORE)]
     return _document([encrypted, *reading])
+
+
+def key_policy(project: Project, key: str) -> dict[str, Any]:
+    """What the owner of a key that the settings name allows: its account, and who uses or reads with it elsewhere."""
+    owner = key.split(":")[4]
+    statements = [_key_statement({"AWS": f"arn:aws:iam::{owner}:root"}, ["kms:*"])]
+    for environment in project.environments:
+        if environment.kms_key != key:
+            continue
+        if environment.account != owner:
+            statements.append(_key_statement({"AWS": f"arn:aws:iam::{environment.account}:root"}, list(_KEY_USE)))
+        after = project.after(environment)
+        if after is not None and after.account != owner:
+            statements.append(_key_statement({"AWS": after.role("deploy")}, list(_KEY_READ)))
+    return _document(statements)
+
+
+def _key_statement(principal: dict[str, str], actions: list[str]) -> Statement:
+    return {**_allow(actions, ["*"]), "Principal": principal}
 
 
 def _register(project: Project, environment: Environment) -> list[Statement]:
@@ -131,7 +159,7 @@ def _register(project: Project, environment: Environment) -> list[Statement]:
 
 
 def _serving(project: Project, environment: Environment) -> list[Statement]:
-    names = [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
+    names = _served(environment)
     kinds = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
     uses = ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
     return [
@@ -153,6 +181,11 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
         _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
     ]
+
+
+def _served(environment: Environment) -> list[str]:
+    """Names of models, configurations and endpoints; the challenger's have the same beginning."""
+    return [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
 
 
 def _jobs(project: Project, environment: Environment) -> list[Statement]:
@@ -195,9 +228,14 @@ def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Stateme
     ]
 
 
-def _key(project: Project) -> list[Statement]:
-    actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant"]
-    return [_allow(actions, [project.kms_key])] if project.kms_key else []
+def _key(environment: Environment) -> list[Statement]:
+    return [_allow(list(_KEY_USE), [environment.kms_key])] if environment.kms_key else []
+
+
+def _key_before(before: Environment, environment: Environment) -> list[Statement]:
+    """Of another key than its own the role has to be told too: the key's policy may leave it to the accounts."""
+    other = before.kms_key and before.kms_key != environment.kms_key
+    return [_allow(list(_KEY_READ), [str(before.kms_key)])] if other else []
 
 
 def _pass_role(environment: Environment) -> Statement:

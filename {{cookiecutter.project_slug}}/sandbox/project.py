@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +19,11 @@ class Environment:
     manual: bool
     groups: tuple[str, ...]
     endpoints: tuple[str, ...]
+    kms_key: str | None = None
     own_bucket: str | None = None
     own_execution_role: str | None = None
+    own_roles: Mapping[str, str] = field(default_factory=dict)
+    role_path: str = "/"
 
     def named(self, suffix: str) -> str:
         """The form of every name that the environment owns."""
@@ -33,21 +37,23 @@ class Environment:
     @cached_property
     def execution_role(self) -> str:
         """ARN of the role of its jobs and endpoints."""
-        name = self.own_execution_role or self.named("execution")
-        return name if name.startswith("arn:") else self.role(name)
+        return self._role(self.own_execution_role, "execution")
 
-    def role(self, name: str) -> str:
-        """ARN of a role in its account."""
-        return f"arn:aws:iam::{self.account}:role/{name}"
+    def role(self, duty: str) -> str:
+        """ARN of the role of a duty."""
+        return self._role(self.own_roles.get(duty), duty)
+
+    def _role(self, given: str | None, duty: str) -> str:
+        name = given or f"{self.role_path[1:]}{self.named(duty)}"
+        return name if name.startswith("arn:") else f"arn:aws:iam::{self.account}:role/{name}"
 
 
 @dataclass(frozen=True)
 class Project:
-    """The project's name and region, its key if it names one, and its environments in their order."""
+    """The project's name and region, and its environments in their order."""
 
     name: str
     region: str
-    kms_key: str | None
     environments: tuple[Environment, ...]
 
     def before(self, environment: Environment) -> Environment | None:
@@ -68,25 +74,28 @@ def project(settings: dict[str, Any]) -> Project:
     return Project(
         name=settings["project"],
         region=settings["region"],
-        kms_key=settings.get("kms_key"),
         environments=tuple(
-            _environment(settings["project"], each, position == 0, advanced and position == len(listed) - 1)
+            _environment(settings, each, position == 0, advanced and position == len(listed) - 1)
             for position, each in enumerate(listed)
         ),
     )
 
 
-def _environment(project: str, given: dict[str, Any], first: bool, contest: bool) -> Environment:
-    name = f"{project}-{given['name']}"
+def _environment(settings: dict[str, Any], given: dict[str, Any], first: bool, contest: bool) -> Environment:
+    name = f"{settings['project']}-{given['name']}"
     served = (name, *([f"{name}-challenger"] if contest else []))
     return Environment(
-        project=project,
+        project=settings["project"],
         name=given["name"],
         account=str(given["account"]),
         first=first,
         manual=given.get("approval") == "manual",
         groups=(f"{name}-champion", f"{name}-challenger") if contest else (name,),
         endpoints=() if first else served,
+        # The project's key is everybody's who gives no other; null is none.
+        kms_key=given.get("kms_key", settings.get("kms_key")),
         own_bucket=given.get("bucket"),
         own_execution_role=given.get("execution_role"),
+        own_roles={duty: role for duty, role in (given.get("roles") or {}).items() if role},
+        role_path=settings.get("role_path") or "/",
     )

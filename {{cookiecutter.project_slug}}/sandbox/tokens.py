@@ -13,7 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from sandbox import backends
-from sandbox.authorization import Permission, parsed, principals_of, refused_because, trusts
+from sandbox.authorization import Permission, parsed, permitted, principals_of, role_arn, trusts
 from sandbox.documents import now
 from sandbox.identity import sessions
 from sandbox.operations import Caller, Refusal
@@ -64,16 +64,20 @@ def assume_for_service(sandbox: Sandbox, role_arn: str, service: str, session: s
 def _assume(sandbox: Sandbox, parameters: Mapping[str, str], caller: Caller) -> dict[str, Any]:
     arn = _needed(parameters, "RoleArn")
     account, role = _role(arn)
-    context = {"sts:RoleSessionName": [parameters.get("RoleSessionName", "")]}
+    context = {
+        "sts:RoleSessionName": [parameters.get("RoleSessionName", "")],
+        "aws:PrincipalAccount": [caller.account],
+        "aws:PrincipalArn": [role_arn(caller) if caller.role else caller.arn],
+    }
     if "ExternalId" in parameters:
         context["sts:ExternalId"] = [parameters["ExternalId"]]
     trusted = role is not None and trusts(_trust(role), principals_of(caller), "sts:AssumeRole", context)
     # Who is not named by the trust policy, but whose account is, needs the right from that account too.
-    permitted = trusted and (
+    may = trusted and (
         trusts(_trust(role), principals_of(caller, with_account=caller.role is None), "sts:AssumeRole", context)
-        or refused_because(sandbox, caller, Permission("sts:AssumeRole", arn)) is None
+        or permitted(caller, Permission("sts:AssumeRole", arn))
     )
-    if not permitted:
+    if not may:
         message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
         raise Refusal("AccessDenied", message, 403)
     return _assumed(sandbox, account, role, parameters)

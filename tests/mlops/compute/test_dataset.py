@@ -19,7 +19,9 @@ def session(small, cloud):
 
 
 def ensure(project, session, progress) -> str:
-    return dataset.ensure(project.settings, session, BUCKET, project.git("rev-parse", "HEAD"), "data/raw", progress)
+    return dataset.ensure(
+        project.settings, session, project.feature, project.git("rev-parse", "HEAD"), "data/raw", progress
+    )
 
 
 def test_data_is_sent_once_and_again_when_some_of_it_is_missing(small, session, said, progress):

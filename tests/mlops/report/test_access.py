@@ -14,6 +14,7 @@ ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
         ("feature", "train", ACCOUNT.format("111111111111", "feature-train")),
         ("dev", "deploy", ACCOUNT.format("111111111111", "dev-deploy")),
         ("prod", "approve", ACCOUNT.format("222222222222", "prod-approve")),
+        ("prod", "destroy", ACCOUNT.format("222222222222", "prod-destroy")),
         ("prod", "", ""),
     ],
 )
@@ -25,7 +26,9 @@ def test_a_duty_has_its_role(project, environment, duty, role):
 
 
 @pytest.mark.parametrize(
-    ("environment", "duty"), [("dev", "train"), ("feature", "approve"), ("prod", "admin")], ids=lambda each: each
+    ("environment", "duty"),
+    [("dev", "train"), ("feature", "approve"), ("feature", "destroy"), ("prod", "admin")],
+    ids=lambda each: each,
 )
 def test_a_duty_that_an_environment_does_not_have_is_refused(project, environment, duty):
     with pytest.raises(BadInput, match=f"--duty is '{duty}'; {environment} has "):

@@ -74,7 +74,10 @@ def changes(document: Document) -> Iterator[tuple[tuple[Any, ...], Any]]:
                 yield place, True
             case ("queue", str()):
                 yield place, "single"
-            case ("name" | "environment" | "duty", "prod" | "dev" | "feature" | "train" | "deploy" | "approve"):
+            case (
+                "name" | "environment" | "duty",
+                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy",
+            ):
                 wrong = {"prod": "dev", "dev": "prod", "feature": "dev", "train": "deploy", "deploy": "approve"}
                 if key != "name" or place[-2:-1] == ("environment",):
                     yield place, wrong.get(node, "train")

@@ -238,6 +238,8 @@ def places(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
         yield f"its environment is {given['name']}, the role of {wanted} is taken on"
     if ("approve" in needs.commands) != (needs.duty == "approve"):
         yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
+    if ("teardown" in needs.commands) != (needs.duty == "destroy"):
+        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
     if (needs.environment == FIRST) != (needs.duty == "train"):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):

@@ -34,6 +34,7 @@ class Access:
     train_role: str
     deploy_role: str
     approve_role: str
+    destroy_role: str
     seconds: int
 
     def outputs(self) -> dict[str, str]:
@@ -46,6 +47,7 @@ class Access:
             "train-role": self.train_role,
             "deploy-role": self.deploy_role,
             "approve-role": self.approve_role,
+            "destroy-role": self.destroy_role,
             "seconds": str(self.seconds),
         }
 
@@ -63,9 +65,9 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
         BadInput: the environment has no such duty.
     """
     first = settings.before(environment) is None
-    allowed = ("train", "deploy") if first else ("deploy", "approve")
+    allowed = ("train", "deploy") if first else ("deploy", "approve", "destroy")
     if duty and duty not in allowed:
-        raise BadInput(f"--duty is {duty!r}; {environment.name} has {' and '.join(allowed)}")
+        raise BadInput(f"--duty is {duty!r}; {environment.name} has {', '.join(allowed)}")
     why_not = missing(settings, first_push)
     return Access(
         project=settings.project,
@@ -76,6 +78,7 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
         train_role=environment.role("train") if first else "",
         deploy_role=environment.role("deploy"),
         approve_role="" if first else environment.role("approve"),
+        destroy_role="" if first else environment.role("destroy"),
         seconds=session_seconds(settings, environment, duty),
     )
 
@@ -100,7 +103,7 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
     waits = 0
     if duty == "train":
         waits = sum(stage.longest_seconds for stage in settings.stages.values())
-    elif duty == "deploy" and environment.endpoint is not None:
+    elif duty in ("deploy", "destroy") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * rollouts.timeout(environment.name, environment.endpoint.rollout)
     return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import boto3
 import botocore.credentials
@@ -14,9 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops.errors import Failure, NotFound
+from mlops.existing import Duty
 from mlops.settings import Environment, Settings
-
-Duty = Literal["train", "deploy", "approve"]
 
 Found = TypeVar("Found")
 

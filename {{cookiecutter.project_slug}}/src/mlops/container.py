@@ -31,6 +31,7 @@ class JobRequest:
         inputs: channel → `s3://` prefix or object.
         output: `s3://` prefix of all that it writes.
         arguments: what the script is told.
+        kms_key: ARN of the key that encrypts what it reads and writes; the defaults of AWS when None.
     """
 
     name: str
@@ -44,6 +45,7 @@ class JobRequest:
     inputs: dict[str, str]
     output: str
     arguments: dict[str, str] = field(default_factory=dict)
+    kms_key: str | None = None
 
 
 def command_line(arguments: dict[str, str]) -> list[str]:

@@ -10,20 +10,25 @@ import boto3
 
 from mlops import display, lineage, storage
 from mlops.errors import Failure
-from mlops.settings import Settings
+from mlops.settings import Environment, Settings
 
 CHUNK = 1 << 20
 
 
 def ensure(
-    settings: Settings, session: boto3.Session, bucket: str, commit: str, path: str, progress: display.Progress
+    settings: Settings,
+    session: boto3.Session,
+    environment: Environment,
+    commit: str,
+    path: str,
+    progress: display.Progress,
 ) -> str:
     """Put one of the raw data's folders or files of a commit into S3, unless it is there.
 
     Args:
         settings: of the project in the work tree.
         session: may write to the bucket.
-        bucket: of the environment.
+        environment: in whose bucket it is put.
         commit: full hash.
         path: of the data, as in dvc.yaml.
 
@@ -34,16 +39,16 @@ def ensure(
         Failure: neither the work tree nor DVC's cache nor its remote has the data.
     """
     md5 = lineage.pointer(settings, commit, path)
-    uri = f"s3://{bucket}/data/{md5}/"
+    uri = f"s3://{environment.bucket}/data/{md5}/"
     # Written last, and beside the data: a prefix without it is an upload that was interrupted.
-    receipt = f"s3://{bucket}/data/{md5}.json"
+    receipt = f"s3://{environment.bucket}/data/{md5}.json"
     if storage.exists(session, receipt) and json.loads(storage.read(session, receipt)) == storage.listing(session, uri):
         return uri
     with tempfile.TemporaryDirectory() as temporary:
         folder = folder_of(settings, commit, path, md5, Path(temporary))
         progress(f"data: sending {path} {md5[:8]} to {uri}")
-        storage.upload_folder(session, folder, uri, settings.kms_key)
-    storage.write(session, receipt, json.dumps(storage.listing(session, uri)).encode(), settings.kms_key)
+        storage.upload_folder(session, folder, uri, environment.kms_key)
+    storage.write(session, receipt, json.dumps(storage.listing(session, uri)).encode(), environment.kms_key)
     return uri
 
 

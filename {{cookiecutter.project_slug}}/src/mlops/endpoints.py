@@ -154,7 +154,7 @@ def variant_settings(settings: Settings, environment: Environment) -> dict[str, 
         "InstanceType": instance_type,
         "InitialInstanceCount": environment.endpoint.instances,
     }
-    if key := disks.key(settings, instance_type):
+    if key := disks.key(environment.kms_key, instance_type):
         given["KmsKeyId"] = key
     return given
 

@@ -79,7 +79,7 @@ def run_pipeline(
             run.kind(stage)
         sources = {
             path: Source(
-                dataset.ensure(settings, session, environment.bucket, full, path, progress),
+                dataset.ensure(settings, session, environment, full, path, progress),
                 lineage.pointer(settings, full, path),
             )
             for path in pipeline.raw_inputs(stages)

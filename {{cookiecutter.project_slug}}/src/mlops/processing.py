@@ -16,7 +16,7 @@ def create(settings: Settings, session: boto3.Session, request: JobRequest) -> N
         botocore.exceptions.ClientError: SageMaker refuses it; ResourceInUse when a job has the name.
     """
     code = f"s3://{request.bucket}/jobs/{request.name}/code/"
-    storage.upload_folder(session, request.code, code, settings.kms_key)
+    storage.upload_folder(session, request.code, code, request.kms_key)
     aws.client(session, "sagemaker").create_processing_job(**parameters(settings, request, code))
 
 
@@ -29,9 +29,9 @@ def parameters(settings: Settings, request: JobRequest, code: str) -> dict[str, 
         "VolumeSizeInGB": stage.volume_gb,
     }
     outputs: dict[str, Any] = {"Outputs": [output(request)]}
-    if settings.kms_key:
-        outputs["KmsKeyId"] = settings.kms_key
-    if key := disks.key(settings, stage.instance_type):
+    if request.kms_key:
+        outputs["KmsKeyId"] = request.kms_key
+    if key := disks.key(request.kms_key, stage.instance_type):
         cluster["VolumeKmsKeyId"] = key
     arguments = container.command_line(request.arguments)
     specification: dict[str, Any] = {

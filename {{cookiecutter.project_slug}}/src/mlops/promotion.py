@@ -88,8 +88,8 @@ def copied(session: boto3.Session, settings: Settings, target: Environment, sour
     decision = gate.of_package(session, settings, target.contenders[0], source)
     gate.refuse(decision)
     artefact = registration.artefact_uri(target, source.fingerprint, source.digest)
-    storage.copy(session, source.artefact, artefact, source.digest, settings.kms_key)
-    passed = registration.gate_files(session, settings, target, source.fingerprint, decision)
+    storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
+    passed = registration.gate_files(session, target, source.fingerprint, decision)
     kept = {key: value for key, value in source.metadata.items() if key not in gate.KEYS}
     metadata = {**kept, **passed, "promoted_from": source.arn}
     parameters: dict[str, Any] = {
@@ -99,7 +99,7 @@ def copied(session: boto3.Session, settings: Settings, target: Environment, sour
     }
     for key in ("baseline_uri", "predictions_uri"):
         if uri := source.metadata.get(key):
-            metadata[key] = registration.copy_beside(session, settings, target, uri, source.fingerprint)
+            metadata[key] = registration.copy_beside(session, target, uri, source.fingerprint)
     if baseline := metadata.get("baseline_uri"):
         parameters["ModelMetrics"] = {"ModelDataQuality": {"Statistics": registration.statistics(baseline)}}
     if card := card_of(session, source.arn):

@@ -58,11 +58,11 @@ def register(
     refuse_other_artefact(session, model)
     decision = gate.of_trained(session, settings, environment, model, lineage.fingerprint)
     gate.refuse(decision)
-    own = into_bucket(session, settings, environment, model, lineage.fingerprint)
-    beside = {"baseline_uri": own.baseline, **gate_files(session, settings, environment, lineage.fingerprint, decision)}
+    own = into_bucket(session, environment, model, lineage.fingerprint)
+    beside = {"baseline_uri": own.baseline, **gate_files(session, environment, lineage.fingerprint, decision)}
     if settings.comparison:
         source = f"{model.report}{predictions.FILE}"
-        beside["predictions_uri"] = copy_beside(session, settings, environment, source, lineage.fingerprint)
+        beside["predictions_uri"] = copy_beside(session, environment, source, lineage.fingerprint)
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(lineage.fingerprint, lineage.commit),
         "ModelApprovalStatus": "Approved" if environment.approval == "automatic" else "PendingManualApproval",
@@ -95,33 +95,31 @@ def refuse_other_artefact(session: boto3.Session, model: "TrainedModel") -> None
 
 
 def into_bucket(
-    session: boto3.Session, settings: Settings, environment: Environment, model: "TrainedModel", fingerprint: str
+    session: boto3.Session, environment: Environment, model: "TrainedModel", fingerprint: str
 ) -> "TrainedModel":
     """Copy artefact and baseline from the jobs' outputs to where packages keep them, under names from their content."""
     artefact = artefact_uri(environment, fingerprint, model.digest)
-    storage.copy(session, model.artefact, artefact, model.digest, settings.kms_key)
-    baseline = copy_beside(session, settings, environment, model.baseline, fingerprint)
+    storage.copy(session, model.artefact, artefact, model.digest, environment.kms_key)
+    baseline = copy_beside(session, environment, model.baseline, fingerprint)
     return replace(model, artefact=artefact, baseline=baseline)
 
 
-def copy_beside(
-    session: boto3.Session, settings: Settings, environment: Environment, source: str, fingerprint: str
-) -> str:
+def copy_beside(session: boto3.Session, environment: Environment, source: str, fingerprint: str) -> str:
     """Copy into an environment's bucket what drift or the next model is held against."""
     digest = storage.digest(session, source)
     target = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{source.rpartition('/')[2]}"
-    storage.copy(session, source, target, digest, settings.kms_key)
+    storage.copy(session, source, target, digest, environment.kms_key)
     return target
 
 
 def gate_files(
-    session: boto3.Session, settings: Settings, environment: Environment, fingerprint: str, decision: Decision
+    session: boto3.Session, environment: Environment, fingerprint: str, decision: Decision
 ) -> dict[str, str]:
     """Write the gate's decision beside the baseline; what the metadata says of it."""
     content = gate.document(decision)
     digest = hashlib.sha256(content).hexdigest()
     uri = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{gate.FILE}"
-    storage.write(session, uri, content, settings.kms_key)
+    storage.write(session, uri, content, environment.kms_key)
     return {key: allowed(value, VALUE_LIMIT) for key, value in gate.metadata(decision, uri).items()}
 
 

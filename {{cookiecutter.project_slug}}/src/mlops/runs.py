@@ -135,6 +135,7 @@ def request(run: Run, stage: Stage, sources: dict[str, Source], key: str, name: 
         image=images.uri(run.recipe),
         role=run.environment.execution_role,
         bucket=bucket,
+        kms_key=run.environment.kms_key,
         code=run.recipe.root / "src",
         inputs={channel: sources[path].uri for channel, path in stage.channels.items()},
         # A training job adds its name itself.
@@ -218,7 +219,7 @@ def recorded(run: Run, job: Job, found: str) -> str:
     record = f"s3://{run.environment.bucket}/jobs/{job.name}/model.sha256"
     if storage.exists(run.session, record):
         return storage.read(run.session, record).decode().strip()
-    storage.write(run.session, record, found.encode(), run.recipe.kms_key)
+    storage.write(run.session, record, found.encode(), run.environment.kms_key)
     return found
 
 

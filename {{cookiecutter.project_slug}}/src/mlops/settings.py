@@ -21,6 +21,7 @@ from mlops.compute import Image, Network, Stage
 from mlops.contest import Challenger, completed, inherited
 from mlops.criteria import Comparison, Model, Threshold
 from mlops.errors import BadInput
+from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
 from mlops.serving import Endpoint
 
 FILE = "mlops.yaml"
@@ -28,13 +29,6 @@ FILE = "mlops.yaml"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", min_length=3, max_length=30)]
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$", min_length=2, max_length=12)]
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-RoleName = Annotated[
-    str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/)?[A-Za-z0-9_+=,.@/-]+$", max_length=576)
-]
-KeyArn = Annotated[
-    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$")
-]
 RepositoryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]{1,100}$")]
 Group = Literal["champion", "challenger"]
 
@@ -56,10 +50,13 @@ class Environment(Model):
     endpoint: Endpoint | None = None
     bucket_name: BucketName | None = Field(default=None, alias="bucket", description="an existing bucket")
     execution_role_name: RoleName | None = Field(default=None, alias="execution_role")
+    roles: Roles = Field(default=Roles(), description="existing roles of the duties")
+    kms_key: KeyArn | None = Field(default=None, description="in place of the project's")
     groups: tuple[Group, ...] = ()
     challenger: Challenger | None = None
 
     project: str = Field(default="", exclude=True, init=True)
+    role_path: RolePath = Field(default="/", exclude=True, init=True)
     _champion: "Environment | None" = PrivateAttr(default=None)
 
     @model_validator(mode="before")
@@ -141,11 +138,15 @@ class Environment(Model):
     @property
     def execution_role(self) -> str:
         """ARN of the role that SageMaker assumes for the environment's jobs and endpoints."""
-        return self.role_arn(self.execution_role_name or self.named("execution"))
+        return self.role_arn(self.execution_role_name or self.own_role("execution"))
 
     def role(self, duty: str) -> str:
-        """ARN of the role that does one duty in the environment: train, deploy or approve."""
-        return self.role_arn(self.named(duty))
+        """ARN of the role that does one duty in the environment: train, deploy, approve or destroy."""
+        return self.role_arn(self.roles.of(duty) or self.own_role(duty))
+
+    def own_role(self, duty: str) -> str:
+        """Path and name of the role that infrastructure code makes for a duty."""
+        return f"{self.role_path[1:]}{self.named(duty)}"
 
     def role_arn(self, name: str) -> str:
         """ARN of a role given by its name, path and name, or ARN."""
@@ -167,13 +168,14 @@ class Settings(Model):
     aws: Literal["sandbox", "account"] = "sandbox"
     repository: RepositoryName | None = Field(default=None, description="OWNER/NAME on GitHub")
     scenario: Literal["basic", "advanced"] = "basic"
+    kms_key: KeyArn | None = Field(default=None, description="of every environment that does not give its own")
+    role_path: RolePath = Field(default="/", description="of the roles that this project makes")
     environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
     stages: dict[str, Stage]
     image: Image = Image()
     gate: tuple[Threshold, ...] = ()
     comparison: Comparison | None = None
     network: Network | None = None
-    kms_key: KeyArn | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
 
     root: Path = Field(default=Path(), exclude=True)
@@ -201,11 +203,12 @@ class Settings(Model):
     @field_validator("environments", mode="before")
     @classmethod
     def environments_know_their_project(cls, environments: Any, info: ValidationInfo) -> Any:
-        """Names of groups, buckets and roles start with the project's."""
-        project = info.data.get("project", "")
+        """Names of groups, buckets and roles start with the project's; its key is theirs unless they give another."""
         if not isinstance(environments, list | tuple):
             return environments
-        return [{**each, "project": project} if isinstance(each, dict) else each for each in environments]
+        own = {"project": info.data.get("project", ""), "role_path": info.data.get("role_path", "/")}
+        key = {"kms_key": info.data.get("kms_key")}
+        return [{**key, **each, **own} if isinstance(each, dict) else each for each in environments]
 
     @model_validator(mode="after")
     def environments_are_a_way(self) -> Self:

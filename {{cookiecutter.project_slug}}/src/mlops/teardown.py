@@ -37,7 +37,7 @@ def teardown(settings: Settings, environment: Environment, confirm: str, progres
         raise BadInput(f"environment is {environment.name!r}, which has no endpoint")
     if confirm != endpoint:
         raise BadInput(f"confirm is {confirm!r}; give {endpoint} to delete that endpoint")
-    session = aws.session(settings, environment, "deploy")
+    session = aws.session(settings, environment, "destroy")
     # What is under way has to end first: SageMaker refuses to delete an endpoint that is being updated.
     if endpoints.settle(session, endpoint, progress) is None:
         return Teardown(endpoint=endpoint, deleted=False)

@@ -82,7 +82,7 @@ def composed(settings: Settings, session: boto3.Session, request: JobRequest) ->
         def _resolve_staging_bucket(self) -> tuple[str, str | None]:
             return request.bucket, None
 
-    stage, key = settings.stages[request.stage], settings.kms_key
+    stage, key = settings.stages[request.stage], request.kms_key
     trainer = Trainer(
         sagemaker_session=Session(
             boto_session=session,
@@ -99,7 +99,7 @@ def composed(settings: Settings, session: boto3.Session, request: JobRequest) ->
             instance_type=stage.instance_type,
             instance_count=stage.instances,
             volume_size_in_gb=stage.volume_gb,
-            volume_kms_key_id=disks.key(settings, stage.instance_type),
+            volume_kms_key_id=disks.key(key, stage.instance_type),
             enable_managed_spot_training=stage.spot or None,
         ),
         stopping_condition=configs.StoppingCondition(

@@ -16,7 +16,7 @@ WITHOUT_TRAINING = ("dev", "main")
 @app.command()
 def roles(
     env: EnvironmentOption = "feature",
-    duty: Annotated[str, typer.Option("--duty", help="train, deploy or approve.")] = "",
+    duty: Annotated[str, typer.Option("--duty", help="train, deploy, approve or destroy.")] = "",
     group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:

@@ -1,0 +1,35 @@
+"""The end of what Terraform has made, after every other test of it: nothing is left to do, then nothing is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ENVIRONMENTS = ("feature", "dev", "prod")
+
+
+def test_a_second_plan_is_empty(applied: Any, terraform: Any) -> None:
+    for environment in ENVIRONMENTS:
+        terraform.begin("plan", environment, "-detailed-exitcode")
+    for environment, (code, printed) in terraform.end().items():
+        assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
+
+
+def test_destroy_leaves_nothing_but_keys_that_wait_for_their_deletion(applied: Any, terraform: Any) -> None:
+    for environment in ENVIRONMENTS:
+        terraform.begin("destroy", environment, "-auto-approve")
+    for environment, (code, printed) in terraform.end().items():
+        assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
+
+    for environment in ("dev", "prod"):
+        iam, kms = applied.client("iam", environment), applied.client("kms", environment)
+        assert applied.client("s3", environment).list_buckets()["Buckets"] == []
+        assert iam.list_roles()["Roles"] == []
+        assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+        assert applied.client("cloudwatch", environment).describe_alarms()["MetricAlarms"] == []
+        assert applied.client("sns", environment).list_topics()["Topics"] == []
+        states = {kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] for key in kms.list_keys()["Keys"]}
+        assert states == {"PendingDeletion"}
