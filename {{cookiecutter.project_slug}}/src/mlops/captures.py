@@ -13,7 +13,7 @@ import boto3
 from mlops import storage
 from mlops.errors import Failure
 from mlops.serving import Capture
-from mlops.settings import Environment, Settings
+from mlops.settings import Environment
 
 CSV, JSON = ["text/csv"], ["application/json", "application/jsonlines"]
 """What is captured as the text that it is. Of types that are not named SageMaker captures the base64 of every byte."""
@@ -61,18 +61,18 @@ class Folder:
     variant: str
 
 
-def described(settings: Settings, capture: Capture | None) -> list[dict[str, Any]]:
+def described(environment: Environment, capture: Capture | None) -> list[dict[str, Any]]:
     """What the settings say of capturing, for a configuration's name: nothing where nothing is captured."""
-    return [{"percent": capture.percent, "key": settings.kms_key}] if capture else []
+    return [{"percent": capture.percent, "key": environment.kms_key}] if capture else []
 
 
-def configuration(settings: Settings, capture: Capture | None, root: str, config: str) -> dict[str, Any]:
+def configuration(environment: Environment, capture: Capture | None, root: str, config: str) -> dict[str, Any]:
     """The parameter of CreateEndpointConfig that has requests captured.
 
     Each configuration has a folder of its own: what is captured does not say which version answered, the folder does.
 
     Args:
-        settings: the project.
+        environment: whose key encrypts what is captured.
         capture: the endpoint's setting.
         root: see `root`.
         config: name of the configuration.
@@ -86,8 +86,8 @@ def configuration(settings: Settings, capture: Capture | None, root: str, config
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": CSV, "JsonContentTypes": JSON},
     }
-    if settings.kms_key:
-        given["KmsKeyId"] = settings.kms_key
+    if environment.kms_key:
+        given["KmsKeyId"] = environment.kms_key
     return {"DataCaptureConfig": given}
 
 

@@ -118,7 +118,7 @@ def settle(
 def config_name(settings: Settings, environment: Environment, package: ModelPackage) -> str:
     """Name of the configuration that serves a version under these settings: the same for the same, else another."""
     served = [package.arn, model_settings(settings, environment), variant_settings(settings, environment)]
-    served += captures.described(settings, environment.endpoint.capture if environment.endpoint else None)
+    served += captures.described(environment, environment.endpoint.capture if environment.endpoint else None)
     hash8 = hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest()[:8]
     # Of the group, not of the endpoint: a champion's versions are counted otherwise than those of the basic scenario.
     return f"{environment.group}-v{package.version}-{hash8}"
@@ -183,7 +183,7 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
             ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, "InitialVariantWeight": 1.0, **variant}],
             Tags=groups.tags(settings, environment),
             **key,
-            **captures.configuration(settings, capture, captures.root(environment, environment.endpoint_name), name),
+            **captures.configuration(environment, capture, captures.root(environment, environment.endpoint_name), name),
         )
     return name
 
