@@ -81,6 +81,7 @@ def _context(parameters: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     instances = [
         parameters.get("ResourceConfig", {}).get("InstanceType"),
         parameters.get("ProcessingResources", {}).get("ClusterConfig", {}).get("InstanceType"),
+        parameters.get("TransformResources", {}).get("InstanceType"),
         *(variant.get("InstanceType") for variant in parameters.get("ProductionVariants", [])),
         *(variant.get("InstanceType") for variant in parameters.get("ShadowProductionVariants", [])),
     ]

@@ -1,5 +1,5 @@
-"""SageMaker's hosting: models, endpoint configurations, endpoints with their rollouts, and invocations."""
+"""SageMaker's hosting: models, endpoint configurations, endpoints, invocations, and transform jobs of whole files."""
 
-from sandbox.hosting import configurations, endpoints, invocations, models
+from sandbox.hosting import configurations, endpoints, invocations, models, transform
 
-__all__ = ["configurations", "endpoints", "invocations", "models"]
+__all__ = ["configurations", "endpoints", "invocations", "models", "transform"]

@@ -12,8 +12,9 @@ from typing import Any
 
 from sandbox.documents import Document, now, public
 from sandbox.hosting import alarms, configurations, models, rollout, traffic
-from sandbox.hosting.fleet import Fleet, Unhealthy
+from sandbox.hosting.fleet import Fleet
 from sandbox.hosting.rollout import RolledBack, Step
+from sandbox.hosting.servers import Unhealthy
 from sandbox.hosting.traffic import Traffic
 from sandbox.operations import Call, Refusal
 from sandbox.sandbox import Sandbox

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sandbox.documents import Document
 from sandbox.hosting import capture, deployments, metrics
-from sandbox.hosting.fleet import Answer, Fleet, NoAnswer, Unhealthy
+from sandbox.hosting.fleet import Fleet
+from sandbox.hosting.servers import Answer, NoAnswer, Unhealthy
 from sandbox.hosting.traffic import Traffic
 from sandbox.operations import Answer as Output
 from sandbox.operations import Call, Refusal, named, operation

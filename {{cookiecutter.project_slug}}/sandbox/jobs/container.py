@@ -139,14 +139,14 @@ class Container:
         """Ask everything in the container to end, and end it after a time of grace."""
         self.stopping = True
         self._signal(signal.SIGTERM)
-        timer = Timer(grace, self._end)
+        timer = Timer(grace, self.end)
         timer.daemon = True
         timer.start()
 
     def kill(self) -> None:
         """End everything in the container at once."""
         self.stopping = True
-        self._end()
+        self.end()
 
     def remove(self) -> None:
         """Delete its folder."""
@@ -160,7 +160,8 @@ class Container:
         self.timed_out = True
         self.stop(grace=2)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End what still runs in it, when it has done its work."""
         # Once it has ended, another process may have its number.
         if self._process is not None and self._process.poll() is None:
             self._signal(signal.SIGKILL)

@@ -27,6 +27,8 @@ LIBRARIES = (
 )
 """What jobs are likely to import, in the order in which the interpreter imports it; the missing are left out."""
 
+_END_SECONDS = 3.0
+
 PIP = """#!/bin/sh
 echo "sandbox: pip $* was not run: jobs use the libraries of the project's own environment"
 """
@@ -90,7 +92,11 @@ def _start(sandbox: Sandbox) -> Interpreter:
     def stop() -> None:
         ended.set()
         _STARTED.pop(sandbox.state, None)
-        process.communicate()
+        try:
+            process.communicate(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:  # It is still importing, and runs nothing yet.
+            process.kill()
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
     sandbox.on_stop.append(stop)

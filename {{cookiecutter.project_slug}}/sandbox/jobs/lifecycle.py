@@ -111,15 +111,22 @@ def table(call: Call, kind: Kind) -> dict[str, Document]:
     return call.table(f"{kind}Job")
 
 
-def create(call: Call, kind: Kind, members: Document, work: Callable[[Job], None]) -> Answer:
+def create(call: Call, kind: Kind, members: Document, work: Callable[[Job], None], role: str | None = None) -> Answer:
     """Accept a job, start its work in the background, and answer with its ARN.
+
+    Args:
+        call: that asks for it.
+        kind: of the job.
+        members: of its document, beside the request's.
+        work: what it does.
+        role: as whom it works, where the request does not say so.
 
     Raises:
         Refusal: the name is taken, or the role can not be assumed.
     """
     name = call.parameters[f"{kind}JobName"]
     arn = call.arn(f"{kind.lower()}-job", name)
-    role = storage(call.sandbox, call.parameters["RoleArn"], call.caller.region)
+    identity = storage(call.sandbox, role or call.parameters["RoleArn"], call.caller.region)
     with call.sandbox.documents.lock:
         jobs = table(call, kind)
         if name in jobs:
@@ -138,7 +145,7 @@ def create(call: Call, kind: Kind, members: Document, work: Callable[[Job], None
     container = Container(interpreter(call.sandbox), f"{name}-{secrets.token_hex(4)}")
     logs = call.sandbox.client("logs", call.caller.account, call.caller.region)
     log = LogStream(logs, f"/aws/sagemaker/{kind}Jobs", f"{name}/algo-1-{int(time.time())}")
-    job = Job(kind, document, call.sandbox, call.caller.account, call.caller.region, container, role, log)
+    job = Job(kind, document, call.sandbox, call.caller.account, call.caller.region, container, identity, log)
     with _LOCK:
         _RUNNING[call.sandbox.state, arn] = job
     announce(job)

@@ -45,7 +45,7 @@ def write(
 ) -> Log:
     """Write what an environment's endpoint has captured from one day to another as one Parquet data set.
 
-    A day that is there already is written anew, so a second run adds nothing twice.
+    What is there already of the endpoint and a day is written anew, so a second run adds nothing twice.
 
     Args:
         settings: the project.
@@ -122,7 +122,8 @@ def write_day(
     batch = list(islice(rows, BATCH))
     if not batch:
         return 0
-    file = output / f"date={day}" / "predictions.parquet"
+    # Named after its endpoint, so that several of them may share a data set.
+    file = output / f"date={day}" / f"{environment.endpoint_name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     # Readers of data sets pass over names that begin with a dot.
     count, beside = 0, file.with_name(f".{file.name}")

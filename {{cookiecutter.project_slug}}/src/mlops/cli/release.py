@@ -181,12 +181,13 @@ def predictions(
     since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day; today, in UTC.")] = None,
     output: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("predictions"),
+    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Write what an endpoint was asked and answered as Parquet by day. Example: mlops predictions --env prod"""
     from mlops import predictionlog
 
-    project, environment = opened(env)
+    project, environment = opened(env, group=group)
     last = (until or datetime.now(UTC)).date()
     first = since.date() if since else last - timedelta(days=6)
     log = predictionlog.write(project, environment, first, last, output, display.progress)
