@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mlops import rollouts
+from mlops.compute import SCORING
 from mlops.errors import BadInput
 from mlops.settings import FILE, Environment, Settings
 
@@ -99,11 +100,13 @@ def missing(settings: Settings, first_push: bool) -> str:
 
 
 def session_seconds(settings: Settings, environment: Environment, duty: str) -> int:
-    """How long a duty waits at most: for its jobs one after the other, or for a rollout."""
+    """How long a duty waits at most: for its jobs one after the other, or for the gate's job and a rollout."""
     waits = 0
     if duty == "train":
         waits = sum(stage.longest_seconds for stage in settings.stages.values())
     elif duty in ("deploy", "destroy") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * rollouts.timeout(environment.name, environment.endpoint.rollout)
+        if (score := settings.stages.get(SCORING)) and settings.comparison is not None:
+            waits += score.longest_seconds
     return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

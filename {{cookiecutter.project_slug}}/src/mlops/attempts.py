@@ -26,6 +26,10 @@ SHORTEST_POLL, LONGEST_POLL = 0.1, 15.0
 """Seconds between two looks at a job: a twentieth of its age, within these."""
 
 
+class ScriptFailed(Failure):
+    """A job ran, and its script ended with an error: another attempt would end as this one."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as SageMaker describes it.
@@ -112,7 +116,9 @@ def failure(session: boto3.Session, stage: str, job: Job) -> Failure:
     before, _, traceback = given.partition("Traceback (most recent call last):")
     reason = " ".join(f"{before} {traceback.strip().splitlines()[-1] if traceback.strip() else ''}".split())
     lines = "".join(f"\n  | {line}" for line in log(session, job))
-    return Failure(f"{stage}: job {job.name} is {job.status}: {reason}{lines}")
+    # SageMaker begins a reason so when the container ended with another code than 0.
+    kind = ScriptFailed if given.startswith("AlgorithmError") else Failure
+    return kind(f"{stage}: job {job.name} is {job.status}: {reason}{lines}")
 
 
 def log(session: boto3.Session, job: Job) -> list[str]:

@@ -12,6 +12,10 @@ SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")]
 SecurityGroupId = Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")]
 
 
+SCORING = "score"
+"""Name under which `stages` says on what the gate asks the model that serves again; it is no stage of dvc.yaml."""
+
+
 class Stage(Model):
     """How a stage of dvc.yaml runs on SageMaker."""
 

@@ -2,25 +2,27 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from mlops import checks, packages, predictions, storage
+from mlops import checks, packages, places, predictions, rescoring, storage
 from mlops.checks import Measured, Verdict
 from mlops.errors import Failure, NotFound
 from mlops.judgements import Judgement
 from mlops.packages import ModelPackage
 from mlops.predictions import Predictions
+from mlops.rescoring import Answers, Scorer, TestSet
 from mlops.settings import Environment, Settings
 
 if TYPE_CHECKING:
     from mlops.jobs import TrainedModel
+    from mlops.lineage import Lineage
 
 FILE = "gate.json"
-KEYS = ("gate", "gate_uri", "gate_against", "gate_gains")
+KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains")
 """What a package's metadata says of the gate that it passed last."""
 
 
@@ -29,6 +31,14 @@ class Value:
     """A metric as a package's metadata holds it."""
 
     value: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The model that is judged: its metrics, and the `s3://` address of its predictions, empty when it has none."""
+
+    metrics: Mapping[str, Measured]
+    predictions: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Decision:
         judgements: each comparison.
         rows: in the current test set.
         common: of them, those that both models have predicted.
+        answers: of the model that serves: stored ones, or those of a job that asked it again.
     """
 
     thresholds: list[Verdict]
@@ -53,6 +64,7 @@ class Decision:
     common: int = 0
     confidence: float | None = None
     resamples: int | None = None
+    answers: Answers | None = None
 
     @property
     def refusals(self) -> list[str]:
@@ -67,49 +79,85 @@ class Decision:
 
 
 def of_trained(
-    session: boto3.Session, settings: Settings, environment: Environment, model: "TrainedModel", fingerprint: str
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    model: "TrainedModel",
+    lineage: "Lineage",
+    progress: Callable[[str], None],
+    start: bool = True,
 ) -> Decision:
     """What the gate says of a model that was just trained, against what serves in the environment after this one.
 
-    What serves there came from here, so its predictions are here too: in the bucket that this role reads.
+    What serves there came from here, so its predictions and its artefact are here too: in the bucket of this role.
+
+    Args:
+        session: holds that role.
+        settings: the project.
+        environment: the one that trains.
+        model: what SageMaker trained.
+        lineage: what it was made from.
+        progress: told what begins and what ends.
+        start: what serves may be scored anew by a job.
     """
     after = settings.after(environment)
-    place = f"{model.report}{predictions.FILE}"
+    new = Candidate(model.metrics, f"{model.report}{predictions.FILE}")
     if settings.comparison is None or after is None:
-        return decide(session, settings, model.metrics, place)
-    group = packages.group_arn(settings.region, after.account, after.group)
-    serving = newest_approved(session, group)
+        return decide(session, settings, new)
+    serving = newest_approved(session, packages.group_arn(settings.region, after.account, after.group))
     if serving is None:
-        return decide(session, settings, model.metrics, place, note=f"nothing serves in {after.name} yet")
-    if serving.fingerprint == fingerprint:
-        return decide(session, settings, model.metrics, place, note=f"it is what serves in {after.name}")
+        return decide(session, settings, new, note=f"nothing serves in {after.name} yet")
+    if serving.fingerprint == lineage.fingerprint:
+        return decide(session, settings, new, note=f"it is what serves in {after.name}")
     here = packages.find(session, environment.group, serving.fingerprint)
-    uri = here.metadata.get("predictions_uri", "") if here else ""
-    return decide(session, settings, model.metrics, place, against=serving.name, serving=uri)
+    if here is None or here.digest != serving.digest:
+        why = f"not compared with {serving.name}: {environment.group} does not hold the same artefact"
+        return decide(session, settings, new, note=why)
+
+    def test() -> TestSet | None:
+        uri = f"{model.prepared}{rescoring.TEST}"
+        there = model.prepared and storage.exists(session, uri)
+        return TestSet(uri, storage.digest(session, uri)) if there else None
+
+    scorer = Scorer(session, settings, environment, lineage.fingerprint, test, lineage.commit, progress, start)
+    return decide(session, settings, new, serving.name, here, scorer)
 
 
-def of_package(session: boto3.Session, settings: Settings, target: Environment, source: ModelPackage) -> Decision:
+def of_package(
+    session: boto3.Session,
+    settings: Settings,
+    target: Environment,
+    source: ModelPackage,
+    progress: Callable[[str], None],
+) -> Decision:
     """What the gate says of a registered model that is about to come into an environment, against what serves there."""
     metrics = {name: Value(value) for name, value in metrics_of(source).items()}
-    place = source.metadata.get("predictions_uri", "")
+    new = Candidate(metrics, source.metadata.get("predictions_uri", ""))
     if settings.comparison is None:
-        return decide(session, settings, metrics, place)
+        return decide(session, settings, new)
     serving = newest_approved(session, target.group)
     if serving is None:
-        return decide(session, settings, metrics, place, note=f"nothing serves in {target.name} yet")
+        return decide(session, settings, new, note=f"nothing serves in {target.name} yet")
     if serving.fingerprint == source.fingerprint:
-        return decide(session, settings, metrics, place, note=f"it is what serves in {target.name}")
-    uri = serving.metadata.get("predictions_uri", "")
-    return decide(session, settings, metrics, place, against=serving.name, serving=uri)
+        return decide(session, settings, new, note=f"it is what serves in {target.name}")
+
+    def test() -> TestSet | None:
+        uri = source.metadata.get("test_uri")
+        # The job's role reads the bucket of its own environment and no other.
+        own = places.copied(session, target, uri, source.fingerprint) if uri else ""
+        return TestSet(own, places.digest_in(own)) if own else None
+
+    scorer = Scorer(session, settings, target, source.fingerprint, test, progress=progress)
+    return decide(session, settings, new, serving.name, serving, scorer)
 
 
 def decide(
     session: boto3.Session,
     settings: Settings,
-    metrics: Mapping[str, Measured],
-    place: str,
+    new: Candidate,
     against: str = "",
-    serving: str = "",
+    serving: ModelPackage | None = None,
+    scorer: Scorer | None = None,
     note: str = "",
 ) -> Decision:
     """Hold metrics against their thresholds and, when something serves, predictions against its own.
@@ -117,26 +165,32 @@ def decide(
     Args:
         session: reads both.
         settings: what is asked for.
-        metrics: of the new model.
-        place: `s3://` address of its predictions; empty when it was registered without.
+        new: the new model.
         against: name of the version that serves; empty when there is none to compare with.
-        serving: address of that one's predictions; empty when it was registered without.
-        note: why there is none.
+        serving: that model, as a package whose files this session reads.
+        scorer: what asks it again when the test set has changed.
+        note: why there is nothing to compare with.
     """
-    thresholds = checks.verdicts(metrics, settings.gate)
-    if not against or settings.comparison is None:
+    thresholds = checks.verdicts(new.metrics, settings.gate)
+    if serving is None or scorer is None or settings.comparison is None:
         return Decision(thresholds, note=note)
-    missing = [name for name, uri in (("this model", place), (against, serving)) if not uri]
-    if missing:
-        why = f"not compared with {against}: {missing[0]} was registered without its predictions"
-        return Decision(thresholds, against, why)
-    candidate = predictions.parse(storage.read(session, place), place)
+    if not new.predictions:
+        return Decision(
+            thresholds, against, f"not compared with {against}: this model was registered without its predictions"
+        )
+    candidate = predictions.parse(storage.read(session, new.predictions), new.predictions)
+    found = rescoring.answers(scorer, serving)
+    if not found.uri:
+        why = f"not compared with {against}: {against} was registered without its predictions"
+        return Decision(thresholds, against, why, rows=len(candidate), answers=found)
     try:
-        other = predictions.parse(storage.read(session, serving), serving)
+        other = predictions.parse(storage.read(session, found.uri), found.uri)
     except (NotFound, predictions.Unreadable) as error:
         # What was wrong with an earlier model must not stop every later one.
-        return Decision(thresholds, against, f"not compared with {against}: {error}", rows=len(candidate))
-    return compared(settings, thresholds, against, candidate, other, place)
+        return Decision(
+            thresholds, against, f"not compared with {against}: {error}", rows=len(candidate), answers=found
+        )
+    return compared(settings, thresholds, against, candidate, other, new.predictions, found)
 
 
 def compared(
@@ -146,11 +200,11 @@ def compared(
     candidate: Predictions,
     serving: Predictions,
     place: str,
+    found: Answers,
 ) -> Decision:
     """What the gate says once both models' predictions are at hand.
 
-    The model that serves is not unpickled to answer rows that it has not seen: when the test set has changed by more
-    than the settings allow, the two are not compared, and that is said.
+    When the one that serves has answered too few rows of the test set, the two are not compared, and that is said.
 
     Raises:
         Failure: numpy is not installed.
@@ -169,7 +223,7 @@ def compared(
             f"not compared with {against}: it has predicted {common} of the {rows} rows of the test set, "
             f"{asked.common:.0%} are needed"
         )
-        return Decision(thresholds, against, note, rows=rows, common=common)
+        return Decision(thresholds, against, note, rows=rows, common=common, answers=found)
     return Decision(
         thresholds=thresholds,
         against=against,
@@ -178,6 +232,7 @@ def compared(
         common=common,
         confidence=asked.confidence,
         resamples=asked.resamples,
+        answers=found,
     )
 
 
@@ -227,6 +282,7 @@ def metadata(decision: Decision, uri: str) -> dict[str, str]:
         "gate": "passed" if decision.passed else "refused",
         "gate_uri": uri,
         "gate_against": " - ".join(filter(None, [decision.against, decision.note])),
+        "gate_answers": decision.answers.how if decision.answers else "",
         "gate_gains": " / ".join(gains),
     }
     return {key: value for key, value in found.items() if value}

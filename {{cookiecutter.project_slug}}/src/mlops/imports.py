@@ -119,3 +119,20 @@ def files_of(name: str, package: str, root: Path) -> list[str]:
             break
         found.append(file.relative_to(root).as_posix())
     return found
+
+
+def needed(script: str, package: str, root: Path) -> tuple[str, ...]:
+    """A script and all modules of the package that it imports, directly or through others, in order of their names.
+
+    Args:
+        script: its path from the project's root.
+        package: name of the model's package.
+        root: folder of the project.
+    """
+    found, waiting = set[str](), [script]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += [each.path for each in imports(module, package, root)]
+    return tuple(sorted(found))

@@ -36,6 +36,7 @@ class TrainedModel:
         report: `s3://` prefix of all that the evaluation wrote.
         dataset: `s3://` prefix of the raw data.
         hyperparameters: of the training job.
+        prepared: `s3://` prefix of the sets of rows that it learned from and was measured on.
     """
 
     artefact: str
@@ -47,6 +48,7 @@ class TrainedModel:
     report: str
     dataset: str
     hyperparameters: dict[str, str]
+    prepared: str = ""
 
 
 def run_pipeline(
@@ -160,6 +162,7 @@ def result(
         report=report,
         dataset=raw.uri,
         hyperparameters=trains.arguments,
+        prepared=before,
     )
 
 

@@ -83,7 +83,8 @@ def comparison(report: Report) -> str:
         return f"Gate: {text(found['note'])}." if found.get("note") else ""
     lines = [
         f"Against {cell(found['against'])} on {found['common']} of the {found['rows']} rows of the test set; a gain "
-        f"above 0 is better, the intervals hold together with {found['confidence']:.0%}:",
+        f"above 0 is better, the intervals hold together with {found['confidence']:.0%}. What serves: "
+        f"{text((found.get('answers') or {}).get('how') or 'its stored answers')}.",
         "",
         row("metric", "this model", "serves", "gain", "at least", "gate"),
         row("---", "---:", "---:", "---:", "---:", "---"),

@@ -1,16 +1,19 @@
 """Promotion: a model package is copied into the next environment's groups as a new version."""
 
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 
-from mlops import aws, gate, packages, registration, storage
+from mlops import aws, gate, packages, places, registration, storage
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
 
 
-def promote(settings: Settings, target: Environment, fingerprint: str) -> list[ModelPackage]:
+def promote(
+    settings: Settings, target: Environment, fingerprint: str, progress: Callable[[str], None] = lambda line: None
+) -> list[ModelPackage]:
     """Copy the model of a fingerprint from the environment before.
 
     It runs under one role, the target's: the source is read under its group's and its bucket's policies. Running it
@@ -20,6 +23,7 @@ def promote(settings: Settings, target: Environment, fingerprint: str) -> list[M
         settings: the project.
         target: whose groups receive the copy: Approved when its approval is automatic, else waiting.
         fingerprint: of this tree; see `lineage`.
+        progress: told what begins and what ends.
 
     Returns:
         One version for each group of the target.
@@ -35,7 +39,7 @@ def promote(settings: Settings, target: Environment, fingerprint: str) -> list[M
         raise BadInput(f"--to is {target.name}, where models begin: mlops register brings them there")
     session = aws.session(settings, target, "deploy")
     source = source_of(session, settings, before, target, fingerprint)
-    return [copied(session, settings, contender, source) for contender in target.contenders]
+    return [copied(session, settings, contender, source, progress) for contender in target.contenders]
 
 
 def source_of(
@@ -68,7 +72,13 @@ def target_branch(target: Environment, settings: Settings) -> str:
     return "main" if settings.after(target) is None else target.name
 
 
-def copied(session: boto3.Session, settings: Settings, target: Environment, source: ModelPackage) -> ModelPackage:
+def copied(
+    session: boto3.Session,
+    settings: Settings,
+    target: Environment,
+    source: ModelPackage,
+    progress: Callable[[str], None],
+) -> ModelPackage:
     """The version of the target's group that holds a copy of the source: the one that is there, or a new one.
 
     A tree that comes back after another one, as a revert does, gets a new version, since the newest is what is
@@ -85,9 +95,9 @@ def copied(session: boto3.Session, settings: Settings, target: Environment, sour
     if there is not None and newest is not None and newest.version == there.version:
         return there
     # A challenger too is held against the champion: against what it would take the place of.
-    decision = gate.of_package(session, settings, target.contenders[0], source)
+    decision = gate.of_package(session, settings, target.contenders[0], source, progress)
     gate.refuse(decision)
-    artefact = registration.artefact_uri(target, source.fingerprint, source.digest)
+    artefact = places.artefact(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)
     kept = {key: value for key, value in source.metadata.items() if key not in gate.KEYS}
@@ -97,9 +107,9 @@ def copied(session: boto3.Session, settings: Settings, target: Environment, sour
         "ModelApprovalStatus": "Approved" if target.approval == "automatic" else "PendingManualApproval",
         "InferenceSpecification": packages.specification(source.image, artefact),
     }
-    for key in ("baseline_uri", "predictions_uri"):
+    for key in ("baseline_uri", "predictions_uri", "test_uri"):
         if uri := source.metadata.get(key):
-            metadata[key] = registration.copy_beside(session, target, uri, source.fingerprint)
+            metadata[key] = places.copied(session, target, uri, source.fingerprint)
     if baseline := metadata.get("baseline_uri"):
         parameters["ModelMetrics"] = {"ModelDataQuality": {"Statistics": registration.statistics(baseline)}}
     if card := card_of(session, source.arn):

@@ -3,12 +3,13 @@
 import hashlib
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from mlops import aws, checks, gate, modelcard, packages, predictions, storage
+from mlops import aws, checks, gate, modelcard, packages, places, predictions, rescoring, storage
 from mlops.errors import DigestMismatch, Failure
 from mlops.gate import Decision
 from mlops.packages import ModelPackage
@@ -35,6 +36,7 @@ def register(
     lineage: "Lineage",
     run_url: str,
     registered_by: str,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> ModelPackage:
     """Register a trained model, if it passes the gate. A model that is registered already stays as it is.
 
@@ -45,6 +47,7 @@ def register(
         lineage: what it was made from.
         run_url: address of the workflow run; empty elsewhere.
         registered_by: who runs this.
+        progress: told what begins and what ends.
 
     Raises:
         Failure: the gate refuses the model, by a threshold or against what serves where it goes next; or its training
@@ -56,13 +59,11 @@ def register(
     if existing := packages.find(session, environment.group, lineage.fingerprint):
         return existing
     refuse_other_artefact(session, model)
-    decision = gate.of_trained(session, settings, environment, model, lineage.fingerprint)
+    decision = gate.of_trained(session, settings, environment, model, lineage, progress)
     gate.refuse(decision)
     own = into_bucket(session, environment, model, lineage.fingerprint)
     beside = {"baseline_uri": own.baseline, **gate_files(session, environment, lineage.fingerprint, decision)}
-    if settings.comparison:
-        source = f"{model.report}{predictions.FILE}"
-        beside["predictions_uri"] = copy_beside(session, environment, source, lineage.fingerprint)
+    beside |= compared_by(session, settings, environment, model, lineage.fingerprint)
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(lineage.fingerprint, lineage.commit),
         "ModelApprovalStatus": "Approved" if environment.approval == "automatic" else "PendingManualApproval",
@@ -98,34 +99,34 @@ def into_bucket(
     session: boto3.Session, environment: Environment, model: "TrainedModel", fingerprint: str
 ) -> "TrainedModel":
     """Copy artefact and baseline from the jobs' outputs to where packages keep them, under names from their content."""
-    artefact = artefact_uri(environment, fingerprint, model.digest)
+    artefact = places.artefact(environment, fingerprint, model.digest)
     storage.copy(session, model.artefact, artefact, model.digest, environment.kms_key)
-    baseline = copy_beside(session, environment, model.baseline, fingerprint)
+    baseline = places.copied(session, environment, model.baseline, fingerprint)
     return replace(model, artefact=artefact, baseline=baseline)
 
 
-def copy_beside(session: boto3.Session, environment: Environment, source: str, fingerprint: str) -> str:
-    """Copy into an environment's bucket what drift or the next model is held against."""
-    digest = storage.digest(session, source)
-    target = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{source.rpartition('/')[2]}"
-    storage.copy(session, source, target, digest, environment.kms_key)
-    return target
+def compared_by(
+    session: boto3.Session, settings: Settings, environment: Environment, model: "TrainedModel", fingerprint: str
+) -> dict[str, str]:
+    """Copy what the next model is compared by: the predictions, and the test set where prepare wrote one."""
+    if settings.comparison is None:
+        return {}
+    files = {"predictions_uri": f"{model.report}{predictions.FILE}"}
+    test = f"{model.prepared}{rescoring.TEST}"
+    if model.prepared and storage.exists(session, test):
+        files["test_uri"] = test
+    return {key: places.copied(session, environment, uri, fingerprint) for key, uri in files.items()}
 
 
 def gate_files(
     session: boto3.Session, environment: Environment, fingerprint: str, decision: Decision
 ) -> dict[str, str]:
-    """Write the gate's decision beside the baseline; what the metadata says of it."""
+    """Write the gate's decision beside the baseline, and what it has paid for; what the metadata says of it."""
+    rescoring.keep(session, environment, fingerprint, decision.answers)
     content = gate.document(decision)
-    digest = hashlib.sha256(content).hexdigest()
-    uri = f"s3://{environment.bucket}/baselines/{fingerprint}/{digest}/{gate.FILE}"
+    uri = places.beside(environment, fingerprint, hashlib.sha256(content).hexdigest(), gate.FILE)
     storage.write(session, uri, content, environment.kms_key)
     return {key: allowed(value, VALUE_LIMIT) for key, value in gate.metadata(decision, uri).items()}
-
-
-def artefact_uri(environment: Environment, fingerprint: str, digest: str) -> str:
-    """Where an environment keeps the artefact of a package: its name says what it holds."""
-    return f"s3://{environment.bucket}/models/{fingerprint}/{digest}/model.tar.gz"
 
 
 def statistics(baseline: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ def report(settings: Settings, environment: Environment) -> Report:
     metrics, why_not = metrics_of(package), ""
     decision = gate.stored(session, package) if package else {}
     if package is None:
-        metrics, why_not, decision = unregistered(session, settings, environment, origin.fingerprint)
+        metrics, why_not, decision = unregistered(session, settings, environment, origin)
     run = package.metadata.get("run_url", "") if package else ""
     return Report(
         project=settings.project,
@@ -109,7 +109,7 @@ def found(session: boto3.Session, environment: Environment, fingerprint: str) ->
 
 
 def unregistered(
-    session: boto3.Session, settings: Settings, environment: Environment, fingerprint: str
+    session: boto3.Session, settings: Settings, environment: Environment, origin: Lineage
 ) -> tuple[dict[str, Metric], str, dict[str, Any]]:
     """The metrics of a model that was trained and not registered, why it is not, and what the gate says of it."""
     from mlops import jobs
@@ -123,7 +123,8 @@ def unregistered(
         return {}, f"Nobody has trained it yet: {error}", {}
     metrics = {name: Metric(each.value, each.low, each.high) for name, each in model.metrics.items()}
     try:
-        decision = gate.of_trained(session, settings, environment, model, fingerprint)
+        # A report starts no job: what registration has scored is found.
+        decision = gate.of_trained(session, settings, environment, model, origin, lambda line: None, start=False)
     except Failure as error:
         return metrics, f"The gate can not judge it: {error}", {}
     why_not = "It is trained, and not registered"

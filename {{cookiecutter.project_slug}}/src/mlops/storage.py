@@ -45,6 +45,16 @@ def digest(session: boto3.Session, uri: str) -> str:
     return sha.hexdigest()
 
 
+def refuse_other(session: boto3.Session, uri: str, digest: str) -> None:
+    """Stop when an object is not the one that was registered.
+
+    Raises:
+        DigestMismatch: it has another SHA-256.
+    """
+    if (found := digest_of(session, uri)) != digest:
+        raise DigestMismatch(f"{uri}: SHA-256 is {found}, {digest} was registered")
+
+
 def copy(session: boto3.Session, source: str, target: str, digest: str, kms_key: str | None) -> None:
     """Copy an object, inside S3, and read the copy back; a copy that is there already is only read.
 

@@ -56,7 +56,9 @@ def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None
     project, environment = opened(env)
     origin = lineage.of(project)
     model = jobs.trained_model(project, environment)
-    package = registration.register(project, environment, model, origin, run_url=github.run_url(), registered_by=who())
+    package = registration.register(
+        project, environment, model, origin, github.run_url(), registered_by=who(), progress=display.progress
+    )
     display.write_outputs({"package": package.arn, "version": str(package.version)})
     display.show(package, f"registered: {package.group} version {package.version} ({package.status})", json)
 

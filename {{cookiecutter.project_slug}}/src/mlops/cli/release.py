@@ -40,7 +40,7 @@ def promote(
     from mlops import lineage, promotion
 
     project, environment = opened(to)
-    packages = promotion.promote(project, environment, lineage.fingerprint(project))
+    packages = promotion.promote(project, environment, lineage.fingerprint(project), display.progress)
     waiting = any(package.status == "PendingManualApproval" for package in packages)
     display.write_outputs({"version": str(packages[0].version), "pending": str(waiting).lower()})
     lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
