@@ -46,7 +46,7 @@ locals {
   )
 
   # Look, then approve or reject: nothing can be deployed with it.
-  approve = concat(local.read_groups[var.environment], [
+  approve = concat(local.read_groups[var.environment], local.trial, [
     { Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions[var.environment] },
   ])
 }
@@ -166,6 +166,18 @@ locals {
       },
     ]
   }
+
+  # Before a champion is approved: what its model has served as challenger.
+  trial = flatten([
+    for position, endpoint in local.environment.endpoints : [
+      {
+        Effect   = "Allow"
+        Action   = ["sagemaker:DescribeEndpoint"]
+        Resource = ["arn:aws:sagemaker:${local.here}:endpoint/${endpoint}"]
+      },
+      { Effect = "Allow", Action = ["cloudwatch:GetMetricStatistics"], Resource = ["*"] },
+    ] if position == 1
+  ])
 
   # Where a person approves, the role that deploys may not: it registers what waits for approval, and rejects.
   register = [

@@ -104,7 +104,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
 def approve(project: Project, environment: Environment) -> dict[str, Any]:
     """What an approval does: look, then approve or reject; nothing can be deployed with it."""
     decide = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
-    return _document([*_group(project, environment), decide])
+    return _document([*_group(project, environment), decide, *_trial(project, environment)])
 
 
 def destroy(project: Project, environment: Environment) -> dict[str, Any]:
@@ -186,6 +186,17 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
 def _served(environment: Environment) -> list[str]:
     """Names of models, configurations and endpoints; the challenger's have the same beginning."""
     return [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
+
+
+def _trial(project: Project, environment: Environment) -> list[Statement]:
+    """Before a champion is approved: what its model has served as challenger."""
+    challengers = environment.endpoints[1:]
+    if not challengers:
+        return []
+    return [
+        _allow(["sagemaker:DescribeEndpoint"], _sagemaker(project, environment, "endpoint", challengers)),
+        _allow(["cloudwatch:GetMetricStatistics"], ["*"]),
+    ]
 
 
 def _jobs(project: Project, environment: Environment) -> list[Statement]:

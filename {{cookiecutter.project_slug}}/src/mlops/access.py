@@ -106,7 +106,9 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
         waits = sum(stage.longest_seconds for stage in settings.stages.values())
     elif duty in ("deploy", "destroy") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
-        waits = 2 * rollouts.timeout(environment.name, environment.endpoint.rollout)
+        waits = 2 * max(
+            rollouts.timeout(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint
+        )
         if (score := settings.stages.get(SCORING)) and settings.comparison is not None:
             waits += score.longest_seconds
     return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

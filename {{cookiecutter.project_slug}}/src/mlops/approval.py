@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import boto3
 
-from mlops import aws, packages
+from mlops import aws, packages, trial
 from mlops.errors import BadInput, NotFound
 from mlops.packages import ModelPackage, Status
 from mlops.settings import Environment, Settings
@@ -70,6 +70,7 @@ def approve(
 
     Raises:
         NotFound: there is no such version, or the newest one does not wait.
+        NotApproved: it would be champion, and has not served as challenger as the settings ask.
         BadInput: who or why is empty.
     """
     return decide(settings, environment, "Approved", by, why, version)
@@ -101,7 +102,16 @@ def decide(
             raise BadInput(f"{name} is empty; say who decides and why, in one line each")
     session = aws.session(settings, environment, "approve")
     package = chosen(session, environment, status, version)
-    return package if package.status == status else record(session, package, status, by, why)
+    if package.status == status:
+        return package
+    if status == "Approved" and environment.is_champion and not was_approved(package):
+        why = f"{why} ({trial.refuse_unproven(session, environment, package)})"
+    return record(session, package, status, by, why)
+
+
+def was_approved(package: ModelPackage) -> bool:
+    """Whether a version was approved before: to go back to a champion takes no second trial."""
+    return any(decision.what == "approved" for decision in decisions(package.reason))
 
 
 def chosen(session: boto3.Session, environment: Environment, status: Status, version: int | None) -> ModelPackage:

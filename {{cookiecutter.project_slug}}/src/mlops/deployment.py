@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts, served
+from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, trial
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
@@ -55,6 +55,8 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
             progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
             return deploy(settings, environment, progress, brought)
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
+    if environment.is_challenger:
+        trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 

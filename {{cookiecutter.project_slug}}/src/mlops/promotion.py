@@ -5,10 +5,13 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, gate, packages, places, registration, storage
+from mlops import aws, gate, packages, places, registration, storage, trial
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
+
+OF_ONE_VERSION = (*gate.KEYS, trial.SINCE)
+"""What a version's metadata says that is not true of its copy."""
 
 
 def promote(
@@ -40,6 +43,20 @@ def promote(
     session = aws.session(settings, target, "deploy")
     source = source_of(session, settings, before, target, fingerprint)
     return [copied(session, settings, contender, source, progress) for contender in target.contenders]
+
+
+def outputs(promoted: list[ModelPackage]) -> dict[str, str]:
+    """What a workflow is told of the versions in the target's groups: which there are, and which wait for approval."""
+    champion, *others = promoted
+    told = {"version": str(champion.version), "pending": waits(champion), "contest": str(bool(others)).lower()}
+    for challenger in others:
+        told |= {"challenger-version": str(challenger.version), "challenger-pending": waits(challenger)}
+    return told
+
+
+def waits(package: ModelPackage) -> str:
+    """Whether a version waits for approval, as a workflow reads it."""
+    return str(package.status == "PendingManualApproval").lower()
 
 
 def source_of(
@@ -100,7 +117,7 @@ def copied(
     artefact = places.artefact(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)
-    kept = {key: value for key, value in source.metadata.items() if key not in gate.KEYS}
+    kept = {key: value for key, value in source.metadata.items() if key not in OF_ONE_VERSION}
     metadata = {**kept, **passed, "promoted_from": source.arn}
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(source.fingerprint, source.commit),

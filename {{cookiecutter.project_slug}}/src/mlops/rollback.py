@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts, served
+from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, trial
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import Entry
@@ -50,6 +50,8 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
         reject(session, environment, versions, target, leaving, progress)
         stop_rollout(session, environment, found, leaving, progress)
         go_back(session, settings, environment, target, config, progress)
+        if environment.is_challenger:
+            trial.begun(session, packages.describe(session, target.arn), anew=True)
     alarms.set_manual(session, environment, on=False, why="the rollback has ended")
     return Deployment(
         endpoint=endpoint,

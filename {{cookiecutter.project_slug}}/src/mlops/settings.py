@@ -96,14 +96,19 @@ class Environment(Model):
         return [self.contender(group) for group in self.groups] or [self]
 
     @property
-    def contests(self) -> bool:
+    def is_challenger(self) -> bool:
         """Whether it is seen as its challenger's."""
         return self._champion is not None
 
     @property
+    def is_champion(self) -> bool:
+        """Whether it is the champion's, which a challenger contests."""
+        return bool(self.groups) and not self.is_challenger
+
+    @property
     def group(self) -> str:
         """The model group that its endpoint serves from."""
-        return self.named("challenger" if self.contests else "champion") if self.groups else self.endpoint_name
+        return self.named("challenger" if self.is_challenger else "champion") if self.groups else self.endpoint_name
 
     @property
     def group_names(self) -> list[str]:
@@ -113,7 +118,7 @@ class Environment(Model):
     @property
     def endpoint_name(self) -> str:
         """The endpoint of the environment; the challenger has its own."""
-        return self.named("challenger") if self.contests else f"{self.project}-{self.name}"
+        return self.named("challenger") if self.is_challenger else f"{self.project}-{self.name}"
 
     @property
     def label(self) -> str:
@@ -123,12 +128,12 @@ class Environment(Model):
     @property
     def options(self) -> str:
         """The options by which a command means it."""
-        return f"--env {self.name} --group challenger" if self.contests else f"--env {self.name}"
+        return f"--env {self.name} --group challenger" if self.is_challenger else f"--env {self.name}"
 
     @property
     def approval_environment(self) -> str:
         """The environment of GitHub whose reviewers approve what comes to it."""
-        return f"{self.name}-challenger-approval" if self.contests else f"{self.name}-approval"
+        return f"{self.name}-challenger-approval" if self.is_challenger else f"{self.name}-approval"
 
     @property
     def bucket(self) -> str:
@@ -214,6 +219,8 @@ class Settings(Model):
     def environments_are_a_way(self) -> Self:
         """The first trains and serves nothing; the ones after it serve; names are unique."""
         names = [environment.name for environment in self.environments]
+        if "champion" in names:
+            raise ValueError("environments have the name champion, which means a model group; give another")
         if len(set(names)) != len(names):
             raise ValueError(f"environments have the names {', '.join(names)}; each name may be given once")
         for environment in self.environments[1:]:

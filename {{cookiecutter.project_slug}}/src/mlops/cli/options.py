@@ -18,12 +18,12 @@ GroupOption = Annotated[
 ]
 
 
-def connected() -> "Settings":
-    """The project of this folder, with this process pointed at its AWS."""
+def connected(warm: bool = False) -> "Settings":
+    """The project of this folder, with this process pointed at its AWS; see `opened`."""
     from mlops import sandbox, settings
 
     project = settings.load()
-    sandbox.connect(project)
+    sandbox.connect(project, warm)
     return project
 
 

@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionOption, meant, opened
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, VersionOption, connected, meant, opened
 from mlops.errors import BadInput
 
 app = typer.Typer()
 
 DAY = "%Y-%m-%d"
+
+CHAMPION = "champion"
+"""Where a promotion may lead, beside the environments: from the challenger's endpoint to the champion's."""
 
 ByOption = Annotated[str, typer.Option("--by", help="Who decides; in a workflow, who has reviewed its run.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; in a workflow, what the reviewers wrote.")]
@@ -34,17 +37,29 @@ def reviewed(gate: str, state: Literal["approved", "rejected"], by: str, reason:
 
 @app.command()
 def promote(
-    to: Annotated[str, typer.Option("--to", help="The environment to copy to.")], json: JsonFlag = False
+    to: Annotated[str, typer.Option("--to", help="The environment to copy to; or champion, for what is challenger.")],
+    json: JsonFlag = False,
 ) -> None:
-    """Copy this tree's model into the next environment's group. Example: mlops promote --to dev"""
+    """Copy this tree's model into the next environment's groups. Example: mlops promote --to dev"""
     from mlops import lineage, promotion
 
+    if to == CHAMPION:
+        return succeed(json)
     project, environment = opened(to)
     packages = promotion.promote(project, environment, lineage.fingerprint(project), display.progress)
-    waiting = any(package.status == "PendingManualApproval" for package in packages)
-    display.write_outputs({"version": str(packages[0].version), "pending": str(waiting).lower()})
+    display.write_outputs(promotion.outputs(packages))
     lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
     display.show(packages, "\n".join(lines), json)
+
+
+def succeed(json: bool) -> None:
+    """Let the challenger's model take the champion's place: `mlops promote --to champion`."""
+    from mlops import succession
+
+    result = succession.succeed(connected(warm=True), display.progress)
+    display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
+    what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
+    display.show(result, f"champion: {result.endpoint} serves version {result.version}, {what}", json)
 
 
 @app.command()

@@ -17,7 +17,6 @@ WITHOUT_TRAINING = ("dev", "main")
 def roles(
     env: EnvironmentOption = "feature",
     duty: Annotated[str, typer.Option("--duty", help="train, deploy, approve or destroy.")] = "",
-    group: GroupOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
@@ -25,7 +24,7 @@ def roles(
 
     project = settings.load()
     first_push = github.branch() in WITHOUT_TRAINING and github.creates_branch()
-    found = access.access(project, project.environment(env).contender(group), duty, first_push)
+    found = access.access(project, project.environment(env), duty, first_push)
     if found.why_not:
         github.summary(f"## {project.project}: nothing to do yet\n\n{found.why_not}.\n")
     display.write_outputs(found.outputs())

@@ -1,0 +1,152 @@
+"""The succession: a model is approved as champion once it has served as challenger, and takes the place of one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mlops import approval, deployment, packages, succession, trial
+from mlops.errors import BadInput, Failure, NotApproved
+from mlops.settings import Environment
+
+pytestmark = pytest.mark.slow
+
+
+def asks(environment: Environment, **asked: float) -> Environment:
+    """The environment with a challenger of which something is asked."""
+    given = environment.challenger
+    assert given is not None
+    return environment.model_copy(update={"challenger": given.model_copy(update=asked)})
+
+
+def as_challenger(world: Any, label: str) -> tuple[packages.ModelPackage, packages.ModelPackage]:
+    """A model that serves as challenger; its version as champion waits."""
+    champion, other = world.promote(world.in_dev(label).fingerprint, world.prod)
+    contender = world.prod.contender("challenger")
+    approval.approve(world.settings, contender, by="ines", why="good")
+    deployment.deploy(world.settings, contender, world.progress)
+    return champion, packages.describe(world.session(world.prod), other.arn)
+
+
+def crowned(world: Any, label: str) -> None:
+    """A model that serves as challenger and as champion."""
+    as_challenger(world, label)
+    approval.approve(world.settings, world.prod, by="mira", why="proven")
+    deployment.deploy(world.settings, world.prod, world.progress)
+
+
+def test_what_has_not_served_as_challenger_is_not_approved_as_champion(advanced: Any) -> None:
+    champion, _ = advanced.promote(advanced.in_dev("first").fingerprint, advanced.prod)
+
+    with pytest.raises(NotApproved, match="version 1 has not served: mlops deploy --env prod --group challenger"):
+        approval.approve(advanced.settings, advanced.prod, by="mira", why="good")
+
+    assert packages.describe(advanced.session(advanced.prod), champion.arn).status == "PendingManualApproval"
+
+
+def test_a_champion_waits_for_the_requests_that_are_asked(advanced: Any) -> None:
+    as_challenger(advanced, "first")
+    prod = asks(advanced.prod, requests=3)
+    for _ in range(2):
+        advanced.answer(advanced.prod.contender("challenger"))
+    with pytest.raises(
+        NotApproved, match="it has been asked 2 times, 3 requests are asked; when it has: mlops approve"
+    ):
+        approval.approve(advanced.settings, prod, by="mira", why="good")
+
+    advanced.answer(advanced.prod.contender("challenger"))
+    package = approval.approve(advanced.settings, prod, by="mira", why="good")
+
+    assert package.status == "Approved"
+    assert "good (3 requests in 0.0 h as challenger)" in package.reason
+
+
+def test_a_champion_waits_for_the_hours_that_are_asked_of_it_and_no_other_model(advanced: Any) -> None:
+    session = advanced.session(advanced.prod)
+    champion, first = as_challenger(advanced, "first")
+    earlier(session, first, hours=5)
+    assert trial.of(session, advanced.prod, champion).hours == pytest.approx(5, abs=0.1)
+    assert approval.approve(advanced.settings, asks(advanced.prod, hours=5), by="m", why="good").status == "Approved"
+
+    newer, second = as_challenger(advanced, "second")
+
+    with pytest.raises(NotApproved, match=r"it has served for 0\.0 h, 5 h are asked"):
+        approval.approve(advanced.settings, asks(advanced.prod, hours=5), by="m", why="good")
+    earlier(session, second, hours=2)
+    # What the first one served ended when the second one began.
+    assert trial.of(session, advanced.prod, champion).hours == pytest.approx(3, abs=0.1)
+    assert trial.of(session, advanced.prod, newer).hours == pytest.approx(2, abs=0.1)
+
+
+def earlier(session: Any, package: packages.ModelPackage, hours: float) -> None:
+    """Let a challenger have begun to serve some hours ago."""
+    moment = datetime.now(UTC) - timedelta(hours=hours)
+    session.client("sagemaker").update_model_package(
+        ModelPackageArn=package.arn, CustomerMetadataProperties={trial.SINCE: moment.isoformat()}
+    )
+
+
+def test_changed_settings_do_not_begin_a_trial_again_and_a_rollback_does(advanced: Any) -> None:
+    session, challenger = advanced.session(advanced.prod), advanced.prod.contender("challenger")
+    _, first = as_challenger(advanced, "first")
+    larger = challenger.model_copy(
+        update={"endpoint": challenger.endpoint.model_copy(update={"instance_type": "ml.m5.xlarge"})}
+    )
+    larger._champion = advanced.prod
+
+    assert deployment.deploy(advanced.settings, larger, advanced.progress).changed
+    assert packages.describe(session, first.arn).metadata[trial.SINCE] == first.metadata[trial.SINCE]
+
+    _, second = as_challenger(advanced, "second")
+    deployment.rollback(advanced.settings, challenger, advanced.progress)
+    assert packages.describe(session, first.arn).metadata[trial.SINCE] > second.metadata[trial.SINCE]
+
+
+def test_a_challenger_that_was_rejected_is_no_champion(advanced: Any) -> None:
+    crowned(advanced, "first")
+    as_challenger(advanced, "second")
+    deployment.rollback(advanced.settings, advanced.prod.contender("challenger"), advanced.progress)
+
+    with pytest.raises(NotApproved, match="churn-prod-challenger version 2 is Rejected"):
+        approval.approve(advanced.settings, advanced.prod, by="mira", why="good")
+
+
+def test_a_proven_challenger_takes_the_place_of_the_champion_who_stays_to_be_rolled_back_to(advanced: Any) -> None:
+    crowned(advanced, "first")
+    as_challenger(advanced, "second")
+    with pytest.raises(NotApproved, match="churn-prod-champion version 2 is the challenger's model and waits"):
+        succession.succeed(advanced.settings, advanced.progress)
+    assert advanced.answer(advanced.prod) == "first"
+    approval.approve(advanced.settings, advanced.prod, by="mira", why="better")
+
+    result = succession.succeed(advanced.settings, advanced.progress)
+
+    assert (result.endpoint, result.version, result.changed) == ("churn-prod", 2, True)
+    assert advanced.answer(advanced.prod) == "second"
+    assert succession.succeed(advanced.settings, advanced.progress).changed is False
+    back = deployment.rollback(advanced.settings, advanced.prod, advanced.progress)
+    assert (back.version, advanced.answer(advanced.prod)) == (1, "first")
+    # To be champion again it has to be approved again, which asks for no second trial.
+    with pytest.raises(Failure, match="version 2 holds this model and was Rejected"):
+        succession.succeed(advanced.settings, advanced.progress)
+    approval.approve(advanced.settings, asks(advanced.prod, hours=9), by="mira", why="it was the network", version=2)
+    assert succession.succeed(advanced.settings, advanced.progress).version == 2
+
+
+def test_a_challenger_that_is_not_the_champions_newest_version_is_copied_again(advanced: Any) -> None:
+    crowned(advanced, "first")
+    champion, _ = as_challenger(advanced, "second")
+    third, _ = advanced.promote(advanced.in_dev("third").fingerprint, advanced.prod)
+
+    with pytest.raises(NotApproved, match="churn-prod-champion version 4 is the challenger's model and waits"):
+        succession.succeed(advanced.settings, advanced.progress)
+
+    copy = packages.of_version(advanced.session(advanced.prod), "churn-prod-champion", 4)
+    assert (copy.digest, copy.fingerprint) == (champion.digest, champion.fingerprint)
+    assert copy.fingerprint != third.fingerprint
+    assert trial.SINCE not in copy.metadata
+
+
+def test_there_is_no_succession_without_a_challenger(world: Any) -> None:
+    with pytest.raises(BadInput, match="scenario is basic"):
+        succession.succeed(world.settings, world.progress)
