@@ -191,20 +191,33 @@ def put(repository: Repository, gate: Gate, asked: Sequence[Reviewer] | None) ->
     }
     said = None
     try:
-        answer = repository.ask("PUT", path, body)
-    except rest.Refused as error:
-        if not is_of_plan(error):
-            raise
+        answer = accepted(repository, path, body)
+    except Unavailable as error:
         if not wanted:
-            raise Unavailable(f"{error}; make the repository public, or take a plan with environments") from error
+            raise
+        answer = accepted(repository, path, {**body, "reviewers": None, "prevent_self_review": False})
+        made.write(repository, APPROVAL, REGISTRY)
         said = f"GitHub can ask nobody here, so it is approved in the registry ({error})"
-        answer = repository.ask("PUT", path, {**body, "reviewers": None, "prevent_self_review": False})
     missing = {each.id for each in wanted} - {each.id for each in in_force(answer)}
     if missing and said is None:
         names = ", ".join(each.name for each in wanted if each.id in missing)
         raise Failure(f"environment {gate.name}: GitHub leaves out {names}: give them read access, and run it again")
     set_branches(repository, gate)
     return said
+
+
+def accepted(repository: Repository, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """An environment as GitHub has taken it.
+
+    Raises:
+        Unavailable: the account does not pay for it.
+    """
+    try:
+        return dict(repository.ask("PUT", path, body))
+    except rest.Refused as error:
+        if is_of_plan(error):
+            raise Unavailable(f"{error} Make the repository public, or take a plan that has it") from error
+        raise
 
 
 def more_than_one(people: Sequence[Reviewer]) -> bool:
@@ -231,18 +244,16 @@ def set_branches(repository: Repository, gate: Gate) -> None:
             repository.ask("DELETE", f"{path}/{number}")
 
 
-def door(repository: Repository, gates: Sequence[Gate], found: dict[str, Rules], now: str | None, own: bool) -> Step:
+def door(repository: Repository, names: Sequence[str], asked: bool, now: str | None, own: bool) -> Step:
     """The step that tells the workflows where versions are approved: after the environments, by what GitHub has taken.
 
     Args:
         repository: whose variable tells it.
-        gates: all environments.
-        found: the rules of those that were there when the plan was made.
-        now: the variable's value then; None when there was none.
+        names: the environments that ask somebody.
+        asked: whether all of them will.
+        now: the variable's value when the plan was made; None when there was none.
         own: whether the bootstrap has made the variable.
     """
-    names = [gate.name for gate in gates if gate.reviewed]
-    asked = all(found.get(name, NO_RULES).reviewers for name in names)
     right = (now == REGISTRY) != asked
 
     def act() -> str:
@@ -254,7 +265,5 @@ def door(repository: Repository, gates: Sequence[Gate], found: dict[str, Rules],
         return "in the registry"
 
     what: Deed = "keep" if right else deed(now is not None, False, own)
-    detail = "versions are approved in the registry" if now == REGISTRY else "versions are approved on GitHub"
-    if not right:
-        detail = "tells the workflows where versions are approved, by what GitHub takes"
+    detail = f"versions are approved {'on GitHub' if asked else 'in the registry'}"
     return Step(f"variable {APPROVAL}", what, detail, act)

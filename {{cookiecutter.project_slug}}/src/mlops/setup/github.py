@@ -120,20 +120,27 @@ def planned(
         )
         for gate in gates
     ]
-    doors.append(
-        environments.door(place, gates, found.rules, found.approval, owns(f"variable {environments.APPROVAL}"))
-    )
+    reviewed = [gate for gate in gates if gate.reviewed]
+    ask = all(has_reviewers(found, gate) for gate in reviewed) if people is None else bool(people)
+    variable = f"variable {environments.APPROVAL}"
+    door = environments.door(place, [gate.name for gate in reviewed], ask, found.approval, owns(variable))
+    given = rulesets.checks_given(settings.root)
     rules = [
-        rulesets.step(place, settings.root, branch, wishes.approvals, found.rulesets, owns(f"rules of {branch}"))
+        rulesets.step(place, given, branch, wishes.approvals, found.rulesets, owns(f"rules of {branch}"))
         for branch in repository.BRANCHES
     ]
     first = repository.making(settings, place, found.repository, wishes.public)
     new = [each.what for each in [*doors, *rules] if wishes.adopt or each.deed == "make"]
+    if found.approval is None or wishes.adopt:
+        new.append(variable)
+    if first.deed == "make" or (found.repository is not None and repository.is_own(found.repository, found.made)):
+        new.append("repository")
     return [
         first,
-        made.remembering(place, found.made, [*new, *(["repository"] if first.deed == "make" else [])]),
+        made.remembering(place, found.made, new),
         *actions.steps(place, found.repository is not None, own),
         *doors,
+        door,
         *repository.pushes(settings, place, found.repository),
         repository.default_branch(place, found.repository, own),
         *rules,

@@ -70,7 +70,8 @@ def checks_given(root: Path) -> set[str]:
     """The names of all checks that a pull request gets from the workflows of a folder."""
     names: set[str] = set()
     for file in sorted((root / ".github/workflows").glob("*.y*ml")):
-        workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        workflow = yaml.safe_load(text) if "pull_request" in text else {}  # to parse them all takes half a second
         # YAML 1.1 reads the key `on` as true.
         if "pull_request" in (workflow.get("on") or workflow.get(True) or {}):
             names |= {name for job in workflow["jobs"].items() for name in names_of(root, *job)}
@@ -89,13 +90,13 @@ def names_of(root: Path, key: str, job: dict[str, Any]) -> list[str]:
 
 
 def step(
-    repository: Repository, root: Path, branch: str, approvals: int | None, there: dict[str, int], own: bool
+    repository: Repository, given: set[str], branch: str, approvals: int | None, there: dict[str, int], own: bool
 ) -> Step:
     """The step that makes a branch's ruleset, or changes it.
 
     Args:
         repository: that has the branch.
-        root: folder of the project.
+        given: the checks that the workflows give.
         branch: main or dev.
         approvals: reviews that a pull request needs; as many as now when None, one in a new ruleset.
         there: numbers of the rulesets that are there, by name.
@@ -104,7 +105,7 @@ def step(
     Raises:
         BadInput: the workflows have lost a check that has to pass.
     """
-    lost = [each for each in REQUIRED[branch] if each not in checks_given(root)]
+    lost = [each for each in REQUIRED[branch] if each not in given]
     if lost:
         raise BadInput(f".github/workflows: no workflow of a pull request gives the check {lost[0]!r}; name a job so")
     number = there.get(name_of(branch))
