@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from mlops import attempts, aws, jobs, lineage, runs, storage
+from mlops import attempts, aws, jobs, lineage, runs, storage, waiting
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.jobs import Metric
 
@@ -243,3 +243,37 @@ def test_the_real_pipeline_trains_a_good_model_from_a_folder_that_is_gone_afterw
     assert 0.95 < model.metrics["roc_auc"].low <= model.metrics["roc_auc"].value <= 1
     assert list((real.path / ".mlops/checkouts").iterdir()) == []
     assert not (real.path / "model").exists()
+
+
+def test_a_run_that_may_wait_no_longer_leaves_its_job_with_a_note_of_the_commit(
+    cloud, unseen, trained, said, progress, tmp_path, session, monkeypatch
+):
+    go = gated(unseen, tmp_path)
+    commit = unseen.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", "team/churn/.github/workflows/feature.yml@refs/heads/feature/ünd#so")
+
+    with pytest.raises(Failure, match=r"train: job .*-1 is still at it .* training-finished goes on") as left:
+        jobs.run_pipeline(unseen.settings, unseen.feature, progress, until=0)
+
+    job = attempts.describe(session, "training", left.value.job)
+    assert waiting.of(session, job) == [waiting.Waiting(commit, "feature.yml", "feature/ünd#so")]
+    with pytest.raises(Failure, match="is still at it"):
+        jobs.trained_model(unseen.settings, unseen.feature)
+    go.touch()
+    attempts.wait(session, job, progress)
+
+
+@pytest.mark.slow
+def test_a_job_that_failed_is_not_tried_again_by_the_run_that_its_end_has_started(unseen, run, trained, said, progress):
+    unseen.replace("params.yaml", "C: 1.5", "C: -2")
+    unseen.commit()
+    with pytest.raises(Failure):
+        run()
+    before = said.copy()
+
+    with pytest.raises(Failure, match=r"is Failed: (.|\n)*C is below 0"):
+        jobs.run_pipeline(unseen.settings, unseen.feature, progress, after=name_in(said, "train"))
+    with pytest.raises(Failure, match=r"is Failed: (.|\n)*C is below 0"):
+        jobs.trained_model(unseen.settings, unseen.feature)
+
+    assert started(said) == started(before)

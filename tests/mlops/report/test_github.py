@@ -144,3 +144,10 @@ def test_the_push_that_makes_a_branch_is_known(monkeypatch, tmp_path, event, pay
     monkeypatch.setenv("GITHUB_EVENT_NAME", event)
 
     assert client.creates_branch() is created
+
+
+def test_a_branch_is_at_a_commit_or_is_not_there(github):
+    github.answers["GET", "/repos/team/churn/git/ref/heads/feature/deeper"] = {"object": {"sha": "a" * 40}}
+
+    assert client.head("feature/deeper") == "a" * 40
+    assert client.head("feature/gone") == ""

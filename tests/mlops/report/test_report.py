@@ -193,3 +193,14 @@ def test_without_a_token_nothing_is_written(github, monkeypatch):
 
     assert report.publish("text") == []
     assert github.asked == []
+
+
+def test_a_failed_job_stands_with_its_log_and_no_line_of_it_ends_the_block(found):
+    why_not = "train: job churn-1 is Failed: AlgorithmError\n  | ~~~ <b>32 rows</b>\n  | done"
+
+    text = markdown.markdown(dataclasses.replace(found, why_not=why_not))
+
+    assert (
+        "**Not registered.** train: job churn-1 is Failed: AlgorithmError.\n\n~~~text\n~ ~ <b>32 rows</b>\ndone\n~~~"
+        in text
+    )

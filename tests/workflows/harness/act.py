@@ -103,6 +103,7 @@ class Runner:
             "GITHUB_REPOSITORY_OWNER_ID": str(self.repository.owner_id),
             "GITHUB_RUN_ID": str(run.id),
             "GITHUB_RUN_ATTEMPT": str(run.attempt),
+            "GITHUB_WORKFLOW_REF": f"{self.repository.full_name}/{rewriting.WORKFLOWS}/{run.workflow}@{run.event.ref}",
             "GITHUB_API_URL": f"{self.url}/api",
             "GITHUB_SERVER_URL": self.url,
             "HARNESS_URL": self.url,
@@ -128,6 +129,16 @@ def stop(run: Run) -> None:
     if run.process is not None and run.process.poll() is None:
         os.killpg(run.process.pid, signal.SIGKILL)
         run.process.wait()
+
+
+def lose(run: Run) -> None:
+    """End a run without a word to its steps, as when the machine below it breaks down."""
+    run.cancelled = True
+    if run.process is not None and run.process.poll() is None:
+        os.kill(run.process.pid, signal.SIGSTOP)
+        for step in _children(run.process.pid):
+            os.kill(step, signal.SIGKILL)
+    stop(run)
 
 
 def cancel(run: Run) -> None:

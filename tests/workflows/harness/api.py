@@ -52,8 +52,11 @@ OPERATIONS: list[Operation] = []
 def operation(
     method: str, path: str, *needs: str
 ) -> Callable[[Callable[[Request], Answer]], Callable[[Request], Answer]]:
-    """Register an operation below `/repos/OWNER/NAME`; any one of the permissions `scope: level` suffices."""
-    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+    """Register an operation below `/repos/OWNER/NAME`; any one of the permissions `scope: level` suffices.
+
+    A part of the path is `{part}`, one that may hold slashes `{part*}`.
+    """
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", path)))
     wanted = tuple((scope, level) for scope, level in (need.split(": ") for need in needs))
 
     def registered(do: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
@@ -121,6 +124,15 @@ def approvals(request: Request) -> Answer:
     """Who has approved or rejected a run's deployments, and with what words."""
     found = request.github.runs.get(int(request.parts["run"]))
     return (200, found.gate.approvals) if found else (404, {"message": "Not Found"})
+
+
+@operation("GET", "/git/ref/heads/{branch*}", "contents: read")
+def branch(request: Request) -> Answer:
+    """Where a branch is."""
+    name, origin = request.parts["branch"], request.github.origin
+    if not origin.has(name):
+        return 404, {"message": "Not Found"}
+    return 200, {"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": origin.head(name)}}
 
 
 @operation("POST", "/actions/workflows/{workflow}/dispatches", "actions: write")

@@ -174,6 +174,14 @@ class GitHub:
         """Run a workflow again, for the same event."""
         return self.settle([self._start(run.workflow, run.document, run.event, run.attempt + 1)])[0]
 
+    def lose(self, run: Run) -> None:
+        """Let the runner of a run break down, with all that runs on it."""
+        act.lose(run)
+
+    def after(self, run: Run) -> list[Run]:
+        """The runs that began after another one, such as those that it has started; ended, or waiting for a review."""
+        return self.settle([each for number, each in self.runs.items() if number > run.id])
+
     def stop(self) -> None:
         """End what still runs or waits."""
         for run in self.runs.values():

@@ -164,15 +164,16 @@ class World:
         names = [each["TrainingJobName"] for each in training] + [each["ProcessingJobName"] for each in processing]
         return sorted(names)
 
-    def wait_for_job(self, status: str) -> str:
-        """Wait until a training job has a status, and give its name."""
+    def wait_for_job(self, status: str, name: str = "") -> str:
+        """Wait until a training job has a status, this one or any, and give its name."""
         client = self.client("sagemaker")
-        deadline = time.monotonic() + 60
-        while not (found := client.list_training_jobs(StatusEquals=status)["TrainingJobSummaries"]):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no training job became {status}")
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            found = client.list_training_jobs(StatusEquals=status, NameContains=name or self.slug)
+            if found["TrainingJobSummaries"]:
+                return str(found["TrainingJobSummaries"][0]["TrainingJobName"])
             time.sleep(0.1)
-        return str(found[0]["TrainingJobName"])
+        raise TimeoutError(f"no training job became {status}")
 
     @cached_property
     def request(self) -> bytes:

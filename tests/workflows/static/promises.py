@@ -10,6 +10,7 @@ from static.rules import COMMAND
 
 HERE, FORK = "team/project", "somebody/project"
 READY = {"check": {"ready": "true"}}
+TRAINED = {**READY, "train": {"trained": "true"}}
 WAITING = {**READY, "copy": {"pending": "true", "version": "3"}}
 SERVED = {**READY, "copy": {"pending": "false", "version": "3"}}
 
@@ -24,7 +25,7 @@ STARTS = [
     ("pull_request", "dev", {"feature"}),
     ("pull_request", "main", {"feature"}),
     ("pull_request", "feature/deeper-trees", set()),
-    ("workflow_dispatch", "main", {"approved", "rollback", "teardown"}),
+    ("workflow_dispatch", "main", {"approved", "dev", "feature", "rollback", "teardown", "training-finished"}),
 ]
 """An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
 
@@ -39,6 +40,7 @@ COMMANDS = {
     "main.reject": ["roles", "reject"],
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
     "teardown.teardown": ["roles", "teardown"],
+    "training-finished.take-up": ["roles", "take-up"],
 }
 """The commands of each job, in order."""
 
@@ -48,11 +50,14 @@ CHECKS = ["uv run --no-sync ruff check", "uv run --no-sync mypy", "uv run --no-s
 HEAD = "${{ github.event.pull_request.head.sha }}"
 """What was pushed and trained; GitHub's own choice is a merge of it, which nobody has trained."""
 
+FIRST_ATTEMPT = "${{ github.run_attempt == 1 && inputs.job || '' }}"
+"""The job that has ended, in the run that its end has started; who makes that run again wants another attempt."""
+
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "feature.check": ("_check", {}),
-    "feature.train": ("_train", {}),
+    "feature.train": ("_train", {"job": "${{ inputs.job }}"}),
     "dev.check": ("_check", {}),
-    "dev.train": ("_train", {}),
+    "dev.train": ("_train", {"job": "${{ inputs.job }}"}),
     "dev.deploy": ("_deploy", {"environment": "dev", "promote": True}),
     "main.check": ("_check", {}),
     "main.deploy": ("_deploy", {"environment": "prod", "version": "${{ needs.copy.outputs.version }}"}),
@@ -67,10 +72,15 @@ def pull_request(action: str, head: str, base: str = "dev", source: str = HERE) 
     return {"event_name": "pull_request", "base_ref": base, "head_ref": head, "repository": HERE, "event": event}
 
 
-PUSH = {"event_name": "push", "base_ref": "", "head_ref": "", "repository": HERE, "event": {}}
+PUSH = {"event_name": "push", "base_ref": "", "head_ref": "", "repository": HERE, "event": {}, "ref": "refs/heads/dev"}
+BY_HAND = {**PUSH, "event_name": "workflow_dispatch"}
+ON_MAIN = {**BY_HAND, "ref": "refs/heads/main"}
 NEW = {"check": {"ready": "false"}}
 
-FORMS = {
+FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
+    "dev": {"job": (None, "")},
+    "feature": {"job": (None, "")},
+    "training-finished": {"job": (None, None)},
     "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "")},
     "rollback": {"environment": (["prod", "dev"], "prod"), "version": (None, "")},
     "teardown": {"environment": (["dev", "prod"], "dev"), "confirm": (None, None)},
@@ -79,6 +89,8 @@ FORMS = {
 
 JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[str]]] = [
     ("feature", "a push", PUSH, {}, READY, ["check", "train"]),
+    ("feature", "a job that has ended", BY_HAND, {}, READY, ["check", "train"]),
+    ("feature", "by hand on main", ON_MAIN, {}, READY, ["check"]),
     ("feature", "a push of a new repository", PUSH, {}, NEW, ["check"]),
     ("feature", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
     ("feature", "a pull request", pull_request("opened", "feature/a"), {}, READY, ["check", "report"]),
@@ -90,10 +102,14 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
     ("feature", "Dependabot's", pull_request("opened", "dependabot/uv/dev/a"), {}, READY, ["check"]),
     ("feature", "dev to main", pull_request("opened", "dev", "main"), {}, READY, ["check", "way"]),
     ("feature", "a feature to main", pull_request("opened", "feature/a", "main"), {}, READY, ["check", "way"]),
-    ("dev", "a push", PUSH, {}, READY, ["check", "train", "deploy"]),
+    ("dev", "a push", PUSH, {}, TRAINED, ["check", "train", "deploy"]),
+    ("dev", "a job that is still at it", PUSH, {}, {**READY, "train": {"trained": "false"}}, ["check", "train"]),
+    ("dev", "a training that says nothing", PUSH, {}, READY, ["check", "train"]),
+    ("dev", "a job that has ended", BY_HAND, {}, TRAINED, ["check", "train", "deploy"]),
+    ("dev", "by hand on main", ON_MAIN, {}, TRAINED, []),
     ("dev", "a push of a new repository", PUSH, {}, NEW, ["check"]),
     ("dev", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
-    ("dev", "a model that the gate refuses", PUSH, {"train": "failure"}, READY, ["check", "train"]),
+    ("dev", "a model that the gate refuses", PUSH, {"train": "failure"}, TRAINED, ["check", "train"]),
     ("main", "approved", PUSH, {}, WAITING, ["check", "copy", "approve", "deploy"]),
     ("main", "nothing waits", PUSH, {}, SERVED, ["check", "copy", "deploy"]),
     ("main", "rejected", PUSH, {"approve": "failure"}, WAITING, ["check", "copy", "approve", "reject"]),
@@ -133,6 +149,8 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
     ("setup", "duty", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2, 3]),
     ("setup", "no duty", {"inputs": {"duty": ""}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2]),
+    ("train", "a model", {"outputs": {"run": {"trained": "true"}}}, {}, [0, 1]),
+    ("train", "a job that is still at it", {"outputs": {"run": {"trained": "false"}}}, {}, [0]),
     ("setup", "no AWS", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "false"}}}, {}, [0, 1, 2]),
 ]
 """A job or an action, what happens to it, its context, how steps end, and the steps that run then."""
@@ -173,6 +191,8 @@ def broken(repo: Repository) -> Iterator[str]:
                     if not re.search(rf"\binputs\.{name}\b", str(document)))  # fmt: skip
     if (scripts := [step["run"] for step in jobs["_check.check"]["steps"] if "run" in step]) != CHECKS:
         yield f"a commit is checked by {scripts}"
+    if (ended := jobs["_train.train"]["steps"][2].get("with", {}).get("job")) != FIRST_ATTEMPT:
+        yield f"the job that is taken up is {ended}: a run that is made again would not try again"
     if (reported := jobs["feature.report"]["steps"][0].get("with", {}).get("ref")) != HEAD:
         yield f"a pull request is reported on by {reported}, not by what was pushed"
 

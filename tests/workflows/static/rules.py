@@ -16,14 +16,15 @@ READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
-CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown"}
+CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown", "take-up"}
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
 GROUPS = {"mlops run": {"pipeline", "jobs"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
 READING_REVIEWS = {"approve", "reject"}
-COMMAND = re.compile(r"\bmlops (?P<name>[a-z]+)(?P<options>[^\n|;&]*)")
+WITH_TOKEN = {*READING_REVIEWS, "take-up"}
+COMMAND = re.compile(r"\bmlops (?P<name>[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
 
@@ -45,6 +46,8 @@ class Needs:
         wanted = {}
         if READING_REVIEWS & self.commands:
             wanted["actions"] = "read"
+        if "take-up" in self.commands:
+            wanted["actions"] = "write"
         if self.checkout:
             wanted["contents"] = "read"
         if self.duty:
@@ -185,9 +188,9 @@ def scripts(steps: list[Document]) -> Iterator[str]:
             yield f"${name} is read and not given by env"
         for name in sorted(given - read - {"GITHUB_TOKEN"}):
             yield f"{name} is given by env and not read"
-        needs_token = bool(READING_REVIEWS & {match["name"] for match in COMMAND.finditer(script)})
+        needs_token = bool(WITH_TOKEN & {match["name"] for match in COMMAND.finditer(script)})
         if needs_token and "GITHUB_TOKEN" not in given:
-            yield "the reviews of the run are read without GITHUB_TOKEN"
+            yield "GitHub is asked without GITHUB_TOKEN"
 
 
 def rights(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
@@ -216,6 +219,7 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
     if given.get("queue") != "max":
         yield "of the runs that wait for it all but the newest are dropped"
     where = "github.ref" if needs.duty == "train" else needs.environment
+    where = "inputs.job" if "take-up" in changing else where
     if where not in group:
         yield f"its lock {group!r} does not name {where}"
     if ("rollback" in changing) != group.startswith("rollback-"):

@@ -13,6 +13,9 @@ LONGEST_SECONDS = 14_400
 SHORTEST_SECONDS = 900
 """The shortest session that AWS gives, and what a job needs beside its waits."""
 
+STARTING_SECONDS = 600
+"""How long a job may take to get its instance; its limit begins to run after that."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -99,11 +102,17 @@ def missing(settings: Settings, first_push: bool) -> str:
     return ""
 
 
+def longest_wait(settings: Settings) -> int:
+    """How long a run waits for its jobs, one after the other; those that take longer go on without it."""
+    jobs = sum(stage.longest_seconds + STARTING_SECONDS for stage in settings.stages.values())
+    return min(jobs, int(settings.wait_minutes * 60))
+
+
 def session_seconds(settings: Settings, environment: Environment, duty: str) -> int:
     """How long a duty waits at most: for its jobs one after the other, or for the gate's job and a rollout."""
     waits = 0
     if duty == "train":
-        waits = sum(stage.longest_seconds for stage in settings.stages.values())
+        waits = longest_wait(settings)
     elif duty in ("deploy", "destroy") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * max(

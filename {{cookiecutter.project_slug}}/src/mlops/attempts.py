@@ -1,6 +1,7 @@
 """The SageMaker jobs of one stage: found by their name, waited for, stopped, and explained when they failed."""
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,6 +54,11 @@ class Job:
         """Its ARN."""
         return str(self.description[f"{self.kind.title()}JobArn"])
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it, good or bad."""
+        return self.status not in {"InProgress", "Stopping"}
+
 
 def name_of(project: str, environment: str, stage: str, key: str, attempt: int) -> str:
     """`<slug>-<env>-<stage>-<key8>-<attempt>`; a stage's name too long for SageMaker's limit is cut."""
@@ -84,19 +90,26 @@ def is_not_found(error: ClientError) -> bool:
     return "requested resource not found" in aws.reason(error).lower()
 
 
-def wait(session: boto3.Session, job: Job, progress: Progress) -> Job:
-    """Wait until a job has ended, however it ends.
+def wait(session: boto3.Session, job: Job, progress: Progress, until: float = math.inf) -> Job:
+    """Wait until a job has ended, however it ends, or until one can wait no longer.
+
+    Args:
+        session: that may look at it.
+        job: as it was when it was looked at last.
+        progress: told what it is doing.
+        until: when to wait no longer, by the clock of `time.monotonic`.
 
     Raises:
         Failure: it is gone.
     """
     started, phase = time.monotonic(), ""
     current: Job | None = job
-    while current is not None and current.status in {"InProgress", "Stopping"}:
+    while current is not None and not current.ended and time.monotonic() < until:
         if (now := str(current.description.get("SecondaryStatus", ""))) != phase:
             phase = now
             progress(f"{job.name}: {phase.lower()}")
-        time.sleep(min(max((time.monotonic() - started) / 20, SHORTEST_POLL), LONGEST_POLL))
+        poll = min(max((time.monotonic() - started) / 20, SHORTEST_POLL), LONGEST_POLL)
+        time.sleep(max(0, min(poll, until - time.monotonic())))
         current = describe(session, job.kind, job.name)
     if current is None:
         raise Failure(f"{job.name}: the job is gone; run the same command again")

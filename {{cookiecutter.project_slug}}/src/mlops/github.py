@@ -53,6 +53,16 @@ def branch() -> str:
     return os.environ.get("GITHUB_HEAD_REF") or os.environ.get("GITHUB_REF_NAME", "")
 
 
+def workflow() -> tuple[str, str]:
+    """The workflow that this command is part of, by the file's name, and the branch of its run.
+
+    Raises:
+        BadInput: it is part of none.
+    """
+    file, _, ref = required("GITHUB_WORKFLOW_REF").partition("@")
+    return file.rpartition("/")[2], ref.removeprefix("refs/heads/")
+
+
 def creates_branch() -> bool:
     """Whether the event is the push that made its branch, as the first push of a new repository is."""
     path = os.environ.get("GITHUB_EVENT_PATH")
@@ -82,6 +92,22 @@ def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
     people = dict.fromkeys(each["user"]["login"] for each in found)
     comments = dict.fromkeys(comment for each in found if (comment := str(each.get("comment") or "").strip()))
     return Review(who=", ".join(people), why="; ".join(comments) or f"no comment, in {run_url() or f'run {run}'}")
+
+
+def head(branch: str) -> str:
+    """The commit that a branch is at; empty when there is no such branch."""
+    try:
+        return str(call("GET", f"/repos/{repository()}/git/ref/heads/{urllib.parse.quote(branch)}")["object"]["sha"])
+    except rest.Refused as refusal:
+        if refusal.status != 404:
+            raise
+        return ""
+
+
+def dispatch(workflow: str, branch: str, inputs: dict[str, str]) -> None:
+    """Start a workflow on a branch, by its `workflow_dispatch`."""
+    path = f"/repos/{repository()}/actions/workflows/{urllib.parse.quote(workflow, safe='')}/dispatches"
+    call("POST", path, {"ref": branch, "inputs": inputs})
 
 
 def pull_requests(head: str) -> list[int]:

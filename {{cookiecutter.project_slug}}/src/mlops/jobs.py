@@ -1,16 +1,18 @@
 """The whole pipeline of a commit on SageMaker, and the trained model that comes out of it."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops import aws, checkout, dataset, git, imports, lineage, pipeline, runs, storage, training
+from mlops import attempts, aws, checkout, dataset, git, imports, lineage, pipeline, runs, storage, training
 from mlops.attempts import Job
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.pipeline import Stage
 from mlops.runs import Run, Source
 from mlops.settings import Environment, Settings
+from mlops.waiting import StillTraining
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class TrainedModel:
 
 
 def run_pipeline(
-    settings: Settings, environment: Environment, progress: Progress, commit: str = "HEAD"
+    settings: Settings,
+    environment: Environment,
+    progress: Progress,
+    commit: str = "HEAD",
+    until: float = math.inf,
+    after: str = "",
 ) -> TrainedModel:
     """Run on SageMaker what no job has made yet of a commit's pipeline.
 
@@ -64,9 +71,12 @@ def run_pipeline(
         environment: whose account, bucket and role are used.
         progress: told what begins and what ends.
         commit: whose files count; the work tree's do not.
+        until: when it waits for jobs no longer, by the clock of `time.monotonic`.
+        after: name of a job that has ended and is taken up: when it has failed, that is said and nothing is started.
 
     Raises:
         BadInput: files of the model are not committed, or the pipeline is not as it has to be.
+        StillTraining: a job is at it longer than that.
         Failure: a job fails, or AWS refuses a request.
     """
     if commit == "HEAD":
@@ -74,7 +84,7 @@ def run_pipeline(
     full = git.commit_of(settings.root, commit)
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
     with checkout.checkout(settings, full) as recipe:
-        run = Run(recipe, environment, session, full, settings.root, progress)
+        run = Run(recipe, environment, session, full, settings.root, progress, until, after)
         stages = pipeline.read(recipe)
         for stage in stages:
             imports.refuse_undeclared(stage, recipe.package, recipe.root)
@@ -94,6 +104,8 @@ def trained_model(settings: Settings, environment: Environment, commit: str = "H
 
     Raises:
         NotFound: nobody trained this commit, or what was made has been damaged since.
+        StillTraining: a job is still at it.
+        Failure: a job has failed; with its reason and the last lines of its log.
     """
     full = git.commit_of(settings.root, commit)
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
@@ -110,9 +122,16 @@ def found(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
 
     Raises:
         NotFound: there is none, or its output was damaged.
+        StillTraining: it is still at it.
+        Failure: it has failed.
     """
     job = runs.completed(run, stage, sources)
     if job is None:
+        last = runs.latest(run, stage, sources)
+        if last is not None and not last.ended:
+            raise StillTraining(stage.name, last)
+        if last is not None and last.status != "Completed":
+            raise attempts.failure(run.session, stage.name, last)
         raise NotFound(
             f"nobody trained commit {run.commit[:12]} in {run.environment.name}: no completed job, undamaged, "
             f"of stage {stage.name}: run `mlops run --env {run.environment.name}`"

@@ -30,7 +30,9 @@ def heading(report: Report) -> str:
         if report.package.reason:
             lines.append(f"· {text(report.package.reason)}")
     else:
-        lines.append(f"**Not registered.** {text(report.why_not)}.")
+        reason, *log = report.why_not.splitlines() or [""]
+        lines.append(f"**Not registered.** {text(reason)}.")
+        lines += ["", fenced(log)] if log else []
     if report.earlier:
         lines += ["", f"Nothing was trained: this model was made by {report.earlier} already, from the same inputs."]
     return "\n".join(lines)
@@ -162,6 +164,11 @@ def row(*cells: str) -> str:
 def cell(value: str) -> str:
     """A value that may hold what would end its cell or its code."""
     return value.replace("|", "\\|").replace("`", "'").replace("\n", " ")
+
+
+def fenced(lines: list[str]) -> str:
+    """Lines of a log, of which none can end the block that it stands in."""
+    return "\n".join(["~~~text", *(line.strip().removeprefix("| ").replace("~~~", "~ ~") for line in lines), "~~~"])
 
 
 def text(value: str) -> str:

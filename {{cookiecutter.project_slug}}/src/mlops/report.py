@@ -47,7 +47,7 @@ class Report:
 
     Args:
         package: the model in the registry; None when it is not there.
-        why_not: why it is not.
+        why_not: why it is not; of a job that has failed, its reason and after it the last lines of its log.
         earlier: the run that made it, when that was not this one: then this one has trained nothing.
         decision: what the gate said of it against what serves, as the gate writes it; empty when it said nothing.
     """
@@ -119,8 +119,10 @@ def unregistered(
         return {}, f"It is not in {environment.name}: it has to pass {before.name} first", {}
     try:
         model = jobs.trained_model(settings, environment)
-    except Failure as error:
+    except NotFound as error:
         return {}, f"Nobody has trained it yet: {error}", {}
+    except Failure as error:
+        return {}, str(error), {}
     metrics = {name: Metric(each.value, each.low, each.high) for name, each in model.metrics.items()}
     try:
         # A report starts no job: what registration has scored is found.

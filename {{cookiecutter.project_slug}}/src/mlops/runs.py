@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import attempts, aws, git, images, processing, storage, training
+from mlops import attempts, aws, git, images, processing, storage, training, waiting
 from mlops.attempts import Job
 from mlops.container import JobRequest
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.pipeline import Stage
 from mlops.settings import Environment, Settings
+from mlops.waiting import StillTraining
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Run:
         commit: full hash.
         repository: the folder whose git repository has the commit.
         progress: told what begins and what ends.
+        until: when it waits for jobs no longer, by the clock of `time.monotonic`.
+        after: name of a job that has ended and is taken up: when it has failed, that is said and nothing is started.
     """
 
     recipe: Settings
@@ -48,6 +52,8 @@ class Run:
     commit: str
     repository: Path
     progress: Progress
+    until: float = math.inf
+    after: str = ""
 
     def kind(self, stage: Stage) -> attempts.Kind:
         """Whether a stage is a training or a processing job.
@@ -98,11 +104,23 @@ def completed(run: Run, stage: Stage, sources: dict[str, Source]) -> Job | None:
     return None
 
 
+def latest(run: Run, stage: Stage, sources: dict[str, Source]) -> Job | None:
+    """The last attempt at a stage, however it stands; None when nobody has tried."""
+    key, last = run.key(stage, sources), None
+    for attempt in itertools.count(1):
+        job = attempts.describe(run.session, run.kind(stage), run.name(stage, key, attempt))
+        if job is None:
+            return last
+        last = job if job.key == key else last
+    return last
+
+
 def done(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
     """Get a stage done: take the job that has made it, wait for the one that is at it, or start one.
 
     Raises:
         Failure: the job fails; with its reason and the last lines of its log.
+        StillTraining: it is at it longer than this run may wait.
     """
     key, kind = run.key(stage, sources), run.kind(stage)
     for attempt in itertools.count(1):
@@ -110,16 +128,20 @@ def done(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
         job = attempts.describe(run.session, kind, name)
         if job is None:
             return finished(run, stage, started(run, stage, request(run, stage, sources, key, name)))
-        if job.key != key or job.status in {"Failed", "Stopped"}:
+        if job.key != key:
+            continue
+        if job.status in {"Failed", "Stopped"}:
+            if job.name == run.after:
+                raise attempts.failure(run.session, stage.name, job)
             continue
         if job.status == "Completed" and is_whole(run, stage, job):
             run.progress(f"{stage.name}: unchanged, job {name} has made it; nothing is started")
             return job
         if job.status == "InProgress":
             run.progress(f"{stage.name}: job {name} is at it already; waiting for it")
-            return finished(run, stage, attempts.wait(run.session, job, run.progress))
+            return finished(run, stage, attempts.wait(run.session, job, run.progress, run.until))
         # One that is being stopped, or whose output is damaged: another attempt follows it.
-        attempts.wait(run.session, job, run.progress)
+        attempts.wait(run.session, job, run.progress, run.until)
     raise Failure(f"{stage.name}: every attempt is taken")
 
 
@@ -154,7 +176,7 @@ def started(run: Run, stage: Stage, wanted: JobRequest) -> Job:
         job = attempts.describe(run.session, kind, wanted.name)
         if job is None:
             raise Failure(f"{stage.name}: job {wanted.name} was created and is gone; run the same command again")
-        return attempts.wait(run.session, job, run.progress)
+        return attempts.wait(run.session, job, run.progress, run.until)
     except KeyboardInterrupt:
         run.progress(f"{stage.name}: stopping job {wanted.name}")
         attempts.stop(run.session, kind, wanted.name)
@@ -189,7 +211,10 @@ def finished(run: Run, stage: Stage, job: Job) -> Job:
 
     Raises:
         Failure: it has not, or what it made is damaged.
+        StillTraining: it has not ended.
     """
+    if not job.ended:
+        job = left(run, stage, job)
     if job.status != "Completed":
         raise attempts.failure(run.session, stage.name, job)
     if not is_whole(run, stage, job):
@@ -198,6 +223,20 @@ def finished(run: Run, stage: Stage, job: Job) -> Job:
         )
     run.progress(f"{stage.name}: job {job.name} is completed")
     return job
+
+
+def left(run: Run, stage: Stage, job: Job) -> Job:
+    """Leave a job to itself, with a note on it of the commit that waits; unless it has just ended.
+
+    Raises:
+        StillTraining: it has not.
+    """
+    waiting.note(run.session, job, run.commit)
+    # Whoever is told of its end reads the note: when it ended before the note was there, nobody else takes it up.
+    current = attempts.describe(run.session, job.kind, job.name)
+    if current is None or not current.ended:
+        raise StillTraining(stage.name, job)
+    return current
 
 
 def is_whole(run: Run, stage: Stage, job: Job) -> bool:

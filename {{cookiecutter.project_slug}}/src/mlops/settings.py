@@ -178,6 +178,8 @@ class Settings(Model):
     environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
     stages: dict[str, Stage]
     image: Image = Image()
+    # As long as the longest session of a role, less what a job needs beside its waits; see access.py.
+    wait_minutes: float = Field(default=225, gt=0, le=225)
     gate: tuple[Threshold, ...] = ()
     comparison: Comparison | None = None
     network: Network | None = None

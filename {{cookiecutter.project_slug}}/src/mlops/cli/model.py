@@ -1,5 +1,7 @@
 """Commands that make a model: run the pipeline, name what it makes, register it, make it again."""
 
+import math
+import time
 from typing import Annotated
 
 import typer
@@ -15,6 +17,9 @@ app = typer.Typer()
 def run(
     stage: Annotated[str | None, typer.Argument(help="A stage of dvc.yaml; the whole pipeline when not given.")] = None,
     env: Annotated[str | None, typer.Option("--env", help="Run on SageMaker in this environment.")] = None,
+    after: Annotated[
+        str, typer.Option("--after", help="A job that has ended; one that failed is not tried again.")
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """Run the pipeline on SageMaker, or one stage here. Example: mlops run --env feature"""
@@ -30,11 +35,21 @@ def run(
         raise BadInput(
             f"run: stage {stage} and --env {env} were given; on SageMaker the whole pipeline runs: leave one out"
         )
-    from mlops import jobs, sandbox
+    from mlops import access, github, jobs, sandbox
+    from mlops.waiting import StillTraining
 
     environment = project.environment(env)
     sandbox.connect(project, warm=True)
-    model = jobs.run_pipeline(project, environment, display.progress)
+    # Only the session of a workflow's role ends; at a desk one may wait as long as it takes.
+    until = time.monotonic() + access.longest_wait(project) if github.active() else math.inf
+    try:
+        model = jobs.run_pipeline(project, environment, display.progress, until=until, after=after)
+    except StillTraining as still:
+        display.write_outputs({"trained": "false"})
+        github.summary(f"## {project.project}: still training\n\n{still}.\n")
+        display.show({"trained": False, "job": still.job}, f"still training: {still}", json)
+        return
+    display.write_outputs({"trained": "true"})
     metrics = ", ".join(f"{name} {metric.value:.4g}" for name, metric in model.metrics.items())
     display.show(model, f"trained: {metrics}\n  {model.artefact}", json)
 

@@ -32,6 +32,22 @@ def roles(
     display.show(found, sentence, json)
 
 
+@app.command("take-up")
+def take_up(
+    job: Annotated[str, typer.Option("--job", help="Name of a SageMaker job that has ended.")],
+    env: EnvironmentOption = "feature",
+    json: JsonFlag = False,
+) -> None:
+    """Start the workflows again that wait for a job. Example: mlops take-up --job NAME"""
+    from mlops import github, waiting
+
+    project, environment = opened(env)
+    taken = waiting.take_up(project, environment, job, display.progress)
+    text = waiting.told(project, job, taken)
+    github.summary(text)
+    display.show(taken, text, json)
+
+
 @app.command()
 def report(
     env: EnvironmentOption = "feature",
