@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox import bucket_policies, buckets, control_plane, identity, runtime, services, tokens
+from sandbox import bucket_policies, buckets, control_plane, identity, quotas, runtime, services, tokens
 from sandbox.authorization import Permission, denied, refused_because
 from sandbox.controls import PREFIX, Controls, Recorded
 from sandbox.identity import Signature
@@ -123,6 +123,8 @@ class Front:
         self._let_through(caller, service, operation, needed)
         if operation == "SimulatePrincipalPolicy":
             return Response.of_xml(services.simulate(self.sandbox, parameters))
+        if operation == "ListServiceQuotas":
+            return Response.of_json(quotas.listed(parameters, caller))
         environ["sandbox.operation"] = operation
         return None
 

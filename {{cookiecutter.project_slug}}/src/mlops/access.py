@@ -69,7 +69,7 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
         BadInput: the environment has no such duty.
     """
     first = settings.before(environment) is None
-    allowed = ("train", "deploy") if first else ("deploy", "approve", "destroy")
+    allowed = duties(settings, environment)
     if duty and duty not in allowed:
         raise BadInput(f"--duty is {duty!r}; {environment.name} has {', '.join(allowed)}")
     why_not = missing(settings, first_push)
@@ -85,6 +85,11 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
         destroy_role="" if first else environment.role("destroy"),
         seconds=session_seconds(settings, environment, duty),
     )
+
+
+def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
+    """What is done in an environment, each under a role of its own."""
+    return ("train", "deploy") if settings.before(environment) is None else ("deploy", "approve", "destroy")
 
 
 def missing(settings: Settings, first_push: bool) -> str:

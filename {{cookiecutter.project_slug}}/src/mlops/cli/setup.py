@@ -19,12 +19,16 @@ bootstrap_commands = typer.Typer(
     help="Make what the project needs on GitHub and in AWS.", no_args_is_help=True, rich_markup_mode=None
 )
 
+Side = Literal["tools", "aws", "github"]
+OnlyOption = Annotated[Side | None, typer.Option("--only", help="Only this side.")]
 PlanFlag = Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")]
 YesFlag = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 AdoptFlag = Annotated[
     bool, typer.Option("--adopt", help="Take over what is there already and not the project's own: change it too.")
 ]
-Side = Literal["github", "tools"]
+EnvironmentsOption = Annotated[
+    list[str] | None, typer.Option("--env", help="An environment; may be repeated. All of the account when not given.")
+]
 
 
 def carry_out(steps: "Sequence[Step]", only_plan: bool, yes: bool, as_json: bool) -> None:
@@ -77,19 +81,32 @@ def bootstrap_github(
     carry_out(github.steps(settings.load(), wishes), only_plan, yes, json)
 
 
+@bootstrap_commands.command("aws")
+def bootstrap_aws(
+    env: EnvironmentsOption = None, only_plan: PlanFlag = False, yes: YesFlag = False, json: JsonFlag = False
+) -> None:
+    """Make buckets, keys, roles, alarms, model groups; push the data. Example: mlops bootstrap aws --env dev"""
+    from mlops import settings
+    from mlops.setup import account
+
+    carry_out(account.steps(settings.load(), env or (), display.progress), only_plan, yes, json)
+
+
 @app.command()
 def doctor(
-    side: Annotated[Side | None, typer.Option("--only", help="Only this side.")] = None,
+    side: OnlyOption = None,
+    env: EnvironmentsOption = None,
     online: Annotated[bool, typer.Option("--online", help="Also whether newer actions are out.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Examine all that the project needs: pass, or fail with the fix. Example: mlops doctor"""
     from mlops import settings
-    from mlops.setup import github, health, tools
+    from mlops.setup import account, github, health, tools
 
     project = settings.load()
     sides: dict[Side, Callable[[], list[Check]]] = {
         "tools": lambda: tools.checks(project),
+        "aws": lambda: account.checks(project, env or ()),
         "github": lambda: github.checks(project, online),
     }
     checks = [check for name, look in sides.items() if side in (None, name) for check in look()]
@@ -103,22 +120,31 @@ def destroy(
     repository: Annotated[
         bool, typer.Option("--repository", help="Also the repository, with all its history.")
     ] = False,
+    side: OnlyOption = None,
+    data: Annotated[bool, typer.Option("--data", help="Also the buckets, with all that is in them.")] = False,
     confirm: Annotated[str, typer.Option("--confirm", help="The project's name, so that no slip removes it.")] = "",
     only_plan: PlanFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """List what the project owns outside its folder, ask, remove it. Example: mlops destroy --plan"""
     from mlops import settings
-    from mlops.setup import github, removal
+    from mlops.setup import github, inventory, removal
 
     project = settings.load()
-    belongings = [*github.belongings(project, repository)]
+    if confirm:
+        removal.confirmed(project, confirm)
+    belongings: list[removal.Belonging] = []
+    if side in (None, "aws"):
+        belongings += inventory.belongings(project, data, display.progress)
+    if side == "github" or (side is None and project.repository):
+        belongings += github.belongings(project, repository)
     if only_plan:
         display.show(removal.planned(belongings), removal.shown(belongings), json)
         return
     if not json:
         print(removal.shown(belongings), flush=True)
-    removal.confirmed(project, confirm)
+    if not confirm:
+        removal.confirmed(project, "")
     result = removal.carried_out(belongings, display.progress)
     left = [each for each in result if not each.removed]
     said = "".join(f"\n  left: {each.what}{f' ({each.stays})' if each.stays else ''}" for each in left)

@@ -1,0 +1,189 @@
+"""The side of AWS: what the project needs in the account that one is signed in to, what of it is in order."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import boto3
+
+from mlops import aws, groups, rest
+from mlops.display import Progress
+from mlops.errors import BadInput, Failure
+from mlops.settings import FILE, Environment, Settings
+from mlops.setup import actions, infrastructure, quotas, repository, state, terraform
+from mlops.setup.health import Check
+from mlops.setup.plan import Step
+
+COMMAND = "mlops bootstrap aws"
+DVC_SECONDS = 3600
+REPOSITORY = re.compile(r'^[ \t]*github_repository[ \t]*=[ \t]*"([^"]*)"', re.MULTILINE)
+
+
+def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step]:
+    """The plan: what `mlops bootstrap aws` makes with these credentials.
+
+    Args:
+        settings: the project.
+        names: the environments that are meant; all when empty.
+        told: hears what is being looked at.
+
+    Raises:
+        BadInput: the project works on the sandbox, or has no environment of such a name.
+        Failure: there are no credentials, or Terraform can not plan.
+    """
+    account, here, elsewhere = split(settings, names)
+    session = aws.opened(settings.region)
+    plan = []
+    if terraform.is_there(settings):
+        plan.append(state.step(settings, session, account))
+        subject = trusted(settings)
+        for environment in here:
+            plan.append(repository_step(settings, environment, subject))
+            plan.append(infrastructure_step(settings, session, environment, account, told))
+    plan += [groups_step(settings, session, environment) for environment in here]
+    plan += [data_step(settings, session, each) for each in here if settings.before(each) is None]
+    for environment in elsewhere:
+        why = f"in account {environment.account}, these credentials are of {account}: run it again with the other's"
+        plan.append(Step(f"environment {environment.name}", "leave", why))
+    return plan
+
+
+def split(settings: Settings, names: Sequence[str]) -> tuple[str, list[Environment], list[Environment]]:
+    """The account of the credentials, the environments that are meant in it, and those in other accounts.
+
+    Raises:
+        BadInput: the project works on the sandbox, or has no environment of such a name.
+        Failure: there are no credentials, or they are of an account without any of the environments.
+    """
+    if settings.aws == "sandbox":
+        raise BadInput(f"{FILE}: aws is sandbox, which has all of it; write `aws: account` to work in AWS")
+    chosen = [settings.environment(name) for name in names] or list(settings.environments)
+    account = aws.account_of(aws.opened(settings.region))
+    here = [each for each in chosen if each.account == account]
+    elsewhere = [each for each in chosen if each.account != account]
+    if not here:
+        wanted = " and ".join(dict.fromkeys(each.account for each in elsewhere))
+        raise Failure(f"these credentials are of account {account}; {FILE} has {wanted}: give that one's (AWS_PROFILE)")
+    return account, here, elsewhere
+
+
+def trusted(settings: Settings) -> str | None:
+    """The repository as GitHub names it to AWS; None when GitHub can not be asked."""
+    try:
+        return actions.trusted(repository.of(settings))
+    except (BadInput, Failure, rest.Refused):
+        return None
+
+
+def repository_step(settings: Settings, environment: Environment, subject: str | None) -> Step:
+    """The step that writes into an environment's values whose workflows its roles trust."""
+    file = terraform.values(settings, environment)
+    where = f"{file.relative_to(settings.root)}: github_repository"
+    text = file.read_text(encoding="utf-8") if file.is_file() else f'environment = "{environment.name}"\n'
+    given = REPOSITORY.search(text)
+    if given and subject in (None, given[1]):
+        return Step(where, "keep", given[1])
+    if given:
+        return Step(where, "leave", f"is {given[1]}, and GitHub names it {subject}: change it there")
+    if subject is None:
+        why = "not known yet, so no workflow may take the roles on: `mlops bootstrap github` first, then this again"
+        return Step(where, "leave", why)
+
+    def act() -> str:
+        line = f'github_repository = "{subject}"'
+        # In place of the example, where it is still there.
+        example = re.compile(r"^#[ \t]*github_repository[ \t]*=.*$", re.MULTILINE)
+        changed = example.sub(lambda _: line, text, count=1) if example.search(text) else f"{text}\n{line}\n"
+        file.write_text(changed, encoding="utf-8", newline="\n")
+        return "commit it"
+
+    return Step(where, "make", subject, act)
+
+
+def infrastructure_step(
+    settings: Settings, session: boto3.Session, environment: Environment, account: str, told: Progress
+) -> Step:
+    """The step that has Terraform make an environment; what it would do is known once there is a state."""
+    what, bucket = f"infrastructure of {environment.name}", state.name(settings, account)
+
+    def act() -> str:
+        terraform.prepare(settings, environment, bucket, told)
+        changes = terraform.plan(settings, environment, told)
+        terraform.apply(settings, environment, told)
+        return str(changes)
+
+    if not state.exists(session, bucket):
+        return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", act)
+    terraform.prepare(settings, environment, bucket, told)
+    changes = terraform.plan(settings, environment, told)
+    if changes == terraform.Changes(0, 0, 0):
+        return Step(what, "keep", "as infra/ says")
+    whole = not terraform.resources(settings, environment, told)
+    return Step(what, "make" if whole else "change", str(changes), act)
+
+
+def groups_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:
+    """The step that makes an environment's model groups, with the policies that let the next one read."""
+    names = ", ".join(environment.group_names)
+    right = all(infrastructure.group_is_there(session, name) for name in environment.group_names)
+
+    def act() -> None:
+        groups.create(settings, [environment])
+
+    return Step(f"model groups of {environment.name}", "keep" if right else "make", names, act)
+
+
+def data_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:
+    """The step that pushes the raw data to DVC's remote, where colleagues and workflows find it."""
+    what = f"raw data in s3://{environment.bucket}/dvc"
+    right = infrastructure.bucket_is_there(session, environment.bucket) and json.loads(
+        dvc(settings, "status", "--cloud", "--json") or "{}"
+    ) == {}  # fmt: skip
+
+    def act() -> str:
+        return dvc(settings, "push").splitlines()[-1]
+
+    return Step(what, "keep" if right else "make", "dvc push", act)
+
+
+def dvc(settings: Settings, *arguments: str) -> str:
+    """Run DVC and return what it printed.
+
+    Raises:
+        Failure: it can not, with its last line.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=settings.root, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=DVC_SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        raise Failure(f"dvc {arguments[0]}: {lines[0]}")
+    return done.stdout.strip()
+
+
+def checks(settings: Settings, names: Sequence[str] = ()) -> list[Check]:
+    """What `mlops doctor` says of AWS.
+
+    Args:
+        settings: the project.
+        names: the environments that are meant; all when empty.
+    """
+    if settings.aws == "sandbox":
+        return [Check("AWS", True, f"{FILE} says aws: sandbox; nothing of the accounts is examined")]
+    try:
+        account, here, elsewhere = split(settings, names)
+    except Failure as error:
+        return [Check("credentials of AWS", False, str(error), "log in, such as `aws sso login`, or give AWS_PROFILE")]
+    session = aws.opened(settings.region)
+    found = [Check("credentials of AWS", True, f"account {account}")]
+    subject = trusted(settings)
+    for environment in here:
+        found += infrastructure.checks(settings, session, environment, subject)
+    found += quotas.checks(settings, session, here)
+    for environment in elsewhere:
+        fix = "run it again with that account's credentials, or leave it out with --env"
+        found.append(Check(f"environment {environment.name}", False, f"in account {environment.account}", fix))
+    return found

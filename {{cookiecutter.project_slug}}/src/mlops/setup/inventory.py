@@ -1,0 +1,130 @@
+"""Inventory: everything that the project owns in an account, found by its names, and how each of it goes."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from mlops import aws, endpoints
+from mlops.display import Progress
+from mlops.errors import Failure
+from mlops.settings import Environment, Settings
+from mlops.setup import account, infrastructure, state, terraform
+from mlops.setup.removal import Belonging
+
+
+def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belonging]:
+    """What `mlops destroy` removes in the account of these credentials, in the order in which it can go.
+
+    Args:
+        settings: the project.
+        with_data: buckets with all that is in them go too.
+        told: hears how far long work has come.
+
+    Raises:
+        Failure: there are no credentials, or they are of another account.
+    """
+    if settings.aws == "sandbox":
+        return []
+    number, here, elsewhere = account.split(settings, ())
+    session = aws.opened(settings.region)
+    found: list[Belonging] = []
+    for environment in here:
+        found += serving(session, environment, told)
+        found += registry(session, environment)
+    bucket = state.name(settings, number)
+    if terraform.is_there(settings) and state.exists(session, bucket):
+        for environment in reversed(here):  # the first of an account has what the others share
+            found += infrastructure_of(settings, session, environment, bucket, with_data, told)
+        found.append(Belonging(f"state bucket {bucket}", remove=partial(state.remove, session, bucket)))
+    else:
+        found += [Belonging(f"bucket {each.bucket}", "whoever made it removes it") for each in here]
+    found.append(Belonging("jobs and their logs", "SageMaker keeps the record of every job; they cost nothing"))
+    for each in elsewhere:
+        found.append(Belonging(f"environment {each.name}", f"in account {each.account}: run it with its credentials"))
+    return found
+
+
+def serving(session: boto3.Session, environment: Environment, told: Progress) -> Iterator[Belonging]:
+    """Endpoints, their configurations, and models."""
+    client = aws.client(session, "sagemaker")
+    for each in environment.contenders:
+        name = each.endpoint_name
+        if endpoints.state(session, name) is not None:
+            yield Belonging(f"endpoint {name}", remove=partial(without_endpoint, session, name, told))
+    for group in environment.group_names:
+        for name, _ in endpoints.configs(session, group):
+            yield Belonging(
+                f"endpoint configuration {name}",
+                remove=partial(gone, partial(client.delete_endpoint_config, EndpointConfigName=name), name),
+            )
+        for name in models(client, group):
+            yield Belonging(f"model {name}", remove=partial(gone, partial(client.delete_model, ModelName=name), name))
+
+
+def without_endpoint(session: boto3.Session, name: str, told: Progress) -> None:
+    """Delete an endpoint when what is under way with it has ended."""
+    if endpoints.settle(session, name, told) is not None:
+        endpoints.remove(session, name, told)
+
+
+def models(client: Any, group: str) -> list[str]:
+    """The models that were made of a group's versions."""
+    with aws.explained("ListModels", group):
+        pages = client.get_paginator("list_models").paginate(NameContains=f"{group}-v")
+        names = [each["ModelName"] for page in pages for each in page["Models"]]
+    return [name for name in names if name.startswith(f"{group}-v")]
+
+
+def registry(session: boto3.Session, environment: Environment) -> Iterator[Belonging]:
+    """Model groups, with every version in them."""
+    for name in environment.group_names:
+        if infrastructure.group_is_there(session, name):
+            yield Belonging(f"model group {name}, with its versions", remove=partial(without_group, session, name))
+
+
+def without_group(session: boto3.Session, name: str) -> None:
+    """Delete a group after its versions: SageMaker refuses one that has any."""
+    client = aws.client(session, "sagemaker")
+    if not infrastructure.group_is_there(session, name):
+        return
+    with aws.explained("ListModelPackages", name):
+        pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=name)
+        versions = [each["ModelPackageArn"] for page in pages for each in page["ModelPackageSummaryList"]]
+    for arn in versions:
+        gone(partial(client.delete_model_package, ModelPackageName=arn), arn)
+    gone(partial(client.delete_model_package_group, ModelPackageGroupName=name), name)
+
+
+def gone(delete: Callable[[], Any], name: str) -> None:
+    """Delete what may be gone already.
+
+    Raises:
+        Failure: AWS refuses.
+    """
+    try:
+        delete()
+    except ClientError as error:
+        if not aws.is_missing(error):
+            raise Failure(f"delete {name}: {aws.reason(error)}") from error
+
+
+def infrastructure_of(
+    settings: Settings,
+    session: boto3.Session,
+    environment: Environment,
+    bucket: str,
+    with_data: bool,
+    told: Progress,
+) -> Iterator[Belonging]:
+    """What Terraform has made; without `--data` the bucket and the key that it is read with stay."""
+    terraform.prepare(settings, environment, bucket, told)
+    made = terraform.resources(settings, environment, told)
+    if not made:
+        return
+    if environment.bucket_name is None and not with_data:
+        yield Belonging(f"bucket {environment.bucket} and its key", "give --data to remove them with all in them")
+    what = f"infrastructure of {environment.name} ({len(made)} resources)"
+    yield Belonging(what, remove=partial(terraform.destroy, settings, environment, with_data, told))

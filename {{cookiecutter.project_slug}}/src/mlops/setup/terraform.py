@@ -1,0 +1,185 @@
+"""Terraform over `infra/`: what an environment needs is planned, made and removed; its state is in the account."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.display import Progress
+from mlops.errors import Failure
+from mlops.settings import Environment, Settings
+
+FOLDER = "infra"
+
+POLL_SECONDS = 15
+"""How often long work says how far it has come."""
+
+HOLD_DATA = ("aws_s3_bucket", "aws_kms_")
+"""What the types begin with of that which holds data, guards it, or is needed to read it: it stays if the data stay."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What Terraform would do."""
+
+    add: int
+    change: int
+    destroy: int
+
+    def __str__(self) -> str:
+        return f"{self.add} to add, {self.change} to change, {self.destroy} to remove"
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether the project has Terraform code; one made with `infrastructure: none` has other makers."""
+    return (settings.root / FOLDER).is_dir()
+
+
+def values(settings: Settings, environment: Environment) -> Path:
+    """The file of an environment's values."""
+    return settings.root / FOLDER / "environments" / f"{environment.name}.tfvars"
+
+
+def prepare(settings: Settings, environment: Environment, bucket: str, told: Progress) -> None:
+    """Install the provider and connect to the state.
+
+    Raises:
+        Failure: Terraform is missing, or can not.
+    """
+    given = (
+        f"-backend-config=bucket={bucket}",
+        f"-backend-config=region={settings.region}",
+        f"-backend-config=key={settings.project}/{environment.name}.tfstate",
+    )
+    run(settings, environment, told, "init", "-reconfigure", *given)
+
+
+def plan(settings: Settings, environment: Environment, told: Progress) -> Changes:
+    """What Terraform would do now; it is kept, so that `apply` does this and nothing else.
+
+    Raises:
+        Failure: Terraform can not plan.
+    """
+    file = planned(settings, environment)
+    printed = run(settings, environment, told, "plan", f"-out={file}", *valued(settings, environment))
+    found = re.search(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", printed)
+    return Changes(*(int(number) for number in found.groups())) if found else Changes(0, 0, 0)
+
+
+def apply(settings: Settings, environment: Environment, told: Progress) -> None:
+    """Do what was planned.
+
+    Raises:
+        Failure: AWS refuses something. What was made stays known, and a second run carries on.
+    """
+    run(settings, environment, told, "apply", str(planned(settings, environment)))
+
+
+def destroy(settings: Settings, environment: Environment, with_data: bool, told: Progress) -> None:
+    """Remove what Terraform has made.
+
+    Args:
+        settings: the project.
+        environment: whose resources.
+        with_data: the bucket with all in it and its key go too; else Terraform forgets them, and they stay.
+        told: hears how far it has come.
+
+    Raises:
+        Failure: AWS refuses something; a second run carries on.
+    """
+    if with_data:
+        # A bucket is emptied only when its state says that it may be.
+        emptied = (*valued(settings, environment), "-var=delete_data=true", "-auto-approve")
+        run(settings, environment, told, "apply", *emptied, "-target=aws_s3_bucket.environment")
+        run(settings, environment, told, "destroy", *emptied)
+        return
+    kept = [each for each in resources(settings, environment, told) if each.startswith(HOLD_DATA)]
+    if kept:
+        run(settings, environment, told, "state", "rm", *kept)
+    run(settings, environment, told, "destroy", *valued(settings, environment), "-auto-approve")
+
+
+def resources(settings: Settings, environment: Environment, told: Progress) -> list[str]:
+    """The addresses of everything that an environment's state holds; nothing where there is no state."""
+    state = json.loads(run(settings, environment, told, "state", "pull").strip() or "{}")
+    return [f"{each['type']}.{each['name']}" for each in state.get("resources", []) if each["mode"] == "managed"]
+
+
+def valued(settings: Settings, environment: Environment) -> tuple[str, ...]:
+    """The options that say for which environment."""
+    return (f"-var-file={values(settings, environment)}",)
+
+
+def planned(settings: Settings, environment: Environment) -> Path:
+    """Where an environment's plan is kept."""
+    return data(settings, environment) / "plan"
+
+
+def data(settings: Settings, environment: Environment) -> Path:
+    """Terraform's working folder of one environment: in a shared one it would mistake one's state for another's."""
+    return settings.root / ".mlops" / "terraform" / environment.name
+
+
+def run(settings: Settings, environment: Environment, told: Progress, *arguments: str) -> str:
+    """Run Terraform to its end and return what it printed.
+
+    Raises:
+        Failure: it is not installed, or has failed: its first error in one line.
+    """
+    variables = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    variables["TF_DATA_DIR"] = str(data(settings, environment))
+    data(settings, environment).mkdir(parents=True, exist_ok=True)
+    verb, options = arguments[:1], arguments[1:]
+    if verb[0] == "state":
+        verb, options = arguments[:2], arguments[2:]
+    asks = () if verb[0] == "state" else ("-input=false", "-no-color")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        try:
+            process = subprocess.Popen(
+                ["terraform", *verb, *asks, *options], cwd=settings.root / FOLDER, env=variables,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        except OSError as error:
+            raise Failure(f"terraform is not there ({error}); install it: developer.hashicorp.com/terraform") from error
+        code, interrupted = waited_for(process, lambda seconds: told(progress(environment, arguments[0], seconds)))
+        log.seek(0)
+        printed = log.read()
+    if interrupted:
+        raise KeyboardInterrupt
+    if code:
+        raise Failure(f"terraform {arguments[0]} of {environment.name}: {first_error(printed)}")
+    return printed
+
+
+def progress(environment: Environment, verb: str, seconds: float) -> str:
+    """What is being waited for."""
+    return f"terraform {verb} of {environment.name}: {seconds:.0f} s"
+
+
+def waited_for(process: subprocess.Popen[bytes], told: Callable[[float], None]) -> tuple[int, bool]:
+    """The exit code of Terraform, and whether somebody interrupted.
+
+    Terraform hears Ctrl-C itself, ends what it has begun and saves its state: it is waited for, never killed.
+    """
+    start, interrupted = time.monotonic(), False
+    while True:
+        try:
+            return process.wait(timeout=POLL_SECONDS), interrupted
+        except subprocess.TimeoutExpired:
+            told(time.monotonic() - start)
+        except KeyboardInterrupt:
+            interrupted = True
+
+
+def first_error(printed: str) -> str:
+    """The first error that Terraform printed, in one line without its frame."""
+    _, _, after = printed.partition("Error: ")
+    text = after or printed[-500:]
+    lines = [line.strip(" │╵╷") for line in text.splitlines()]
+    ends = [position for position, line in enumerate(lines) if "Error: " in line]
+    return " ".join(" ".join(lines[: ends[0] if ends else 12]).split())[:600]
