@@ -98,7 +98,7 @@ def answer(question: str, instead: str) -> str:
     Raises:
         BadInput: there is no terminal.
     """
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(f"this command asks before it acts, and there is no terminal to ask on: give {instead}")
     print(question, end="", file=sys.stderr, flush=True)
     try:
