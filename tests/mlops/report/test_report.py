@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mlops import gate, lineage, markdown, report
+from mlops import lineage, markdown, report, verdicts
 from mlops.durations import JobTime
 from mlops.judgements import Judgement
 
@@ -137,9 +137,9 @@ def test_what_was_compared_with_the_model_that_serves_stands_with_its_intervals(
         Judgement("recall", "size=small", 90, 0.05, "worse", 0.7, 0.9, -0.2, -0.3, -0.1),
         Judgement("recall", "size=tiny", 9, 0.05, "too few rows"),
     ]
-    decision = gate.Decision([], "churn-dev version 4", judgements=judged, rows=171, common=170, confidence=0.95)
+    decision = verdicts.Decision([], "churn-dev version 4", judgements=judged, rows=171, common=170, confidence=0.95)
 
-    text = markdown.markdown(dataclasses.replace(found, decision=json.loads(gate.document(decision))))
+    text = markdown.markdown(dataclasses.replace(found, decision=json.loads(verdicts.document(decision))))
 
     assert "Against churn-dev version 4 on 170 of the 171 rows" in text
     assert cells(text, "recall of size=small")[1:] == [
@@ -153,7 +153,7 @@ def test_what_was_compared_with_the_model_that_serves_stands_with_its_intervals(
 
 
 def test_that_nothing_was_compared_is_said(found):
-    decision = json.loads(gate.document(gate.Decision([], note="nothing serves in dev yet")))
+    decision = json.loads(verdicts.document(verdicts.Decision([], note="nothing serves in dev yet")))
 
     assert "Gate: nothing serves in dev yet." in markdown.markdown(dataclasses.replace(found, decision=decision))
 

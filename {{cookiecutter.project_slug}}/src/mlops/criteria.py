@@ -1,4 +1,4 @@
-"""What a new model is held against before it goes on: thresholds, and the model that serves."""
+"""What a new model is held against before it goes on: thresholds, its data, and the model that serves."""
 
 from typing import Literal, Self
 
@@ -100,6 +100,28 @@ class Comparison(Model):
         if self.resamples < needed:
             raise ValueError(f"resamples is {self.resamples}; confidence {self.confidence:g} needs {needed} or more")
         return self
+
+
+class Data(Model):
+    """What the data has to be that a new model learned from, by its baseline.json; what is not given is not asked."""
+
+    least_rows: int | None = Field(default=None, ge=1)
+    missing: float | None = Field(
+        default=None, ge=0, le=1, description="share of a column's values that may be missing"
+    )
+    label_share: tuple[float, float] | None = Field(default=None, description="least and largest share of each label")
+    label_shift: float | None = Field(default=None, ge=0, le=1, description="of a label's share against what serves")
+    drift: float | None = Field(
+        default=None, gt=0, description="largest population stability index of a column against what serves"
+    )
+
+    @field_validator("label_share")
+    @classmethod
+    def shares_are_a_range(cls, shares: tuple[float, float] | None) -> tuple[float, float] | None:
+        """A least share above the largest one would refuse everything."""
+        if shares is not None and not 0 <= shares[0] <= shares[1] <= 1:
+            raise ValueError("give two shares from 0 to 1, the least one first")
+        return shares
 
 
 class Load(Model):

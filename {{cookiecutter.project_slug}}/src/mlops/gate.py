@@ -1,29 +1,24 @@
-"""The quality gate: a model's metrics against thresholds, its predictions against those of the model that serves."""
+"""The quality gate: a model's metrics and data against limits, its predictions against those of what serves."""
 
-import json
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import boto3
 
-from mlops import checks, packages, places, predictions, rescoring, storage
+from mlops import checks, dataquality, packages, places, predictions, rescoring, storage
 from mlops.checks import Measured, Verdict
+from mlops.dataquality import Looked, NoBaseline
 from mlops.errors import Failure, NotFound
-from mlops.judgements import Judgement
 from mlops.packages import ModelPackage
 from mlops.predictions import Predictions
 from mlops.rescoring import Answers, Scorer, TestSet
 from mlops.settings import Environment, Settings
+from mlops.verdicts import Decision
 
 if TYPE_CHECKING:
     from mlops.jobs import TrainedModel
     from mlops.lineage import Lineage
-
-FILE = "gate.json"
-KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains")
-"""What a package's metadata says of the gate that it passed last."""
 
 
 @dataclass(frozen=True)
@@ -35,47 +30,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The model that is judged: its metrics, and the `s3://` address of its predictions, empty when it has none."""
+    """The model that is judged: its metrics, and the `s3://` addresses of its predictions and its baseline, if any."""
 
     metrics: Mapping[str, Measured]
     predictions: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the gate says of a model, with all that it looked at.
-
-    Attributes:
-        passed: nothing refuses it.
-        thresholds: each metric against its threshold.
-        against: the version that serves, by its group and number; empty when there was nothing to compare with.
-        note: why there was not, or why it could not be compared.
-        judgements: each comparison.
-        rows: in the current test set.
-        common: of them, those that both models have predicted.
-        answers: of the model that serves: stored ones, or those of a job that asked it again.
-    """
-
-    thresholds: list[Verdict]
-    against: str = ""
-    note: str = ""
-    judgements: list[Judgement] = field(default_factory=list)
-    rows: int = 0
-    common: int = 0
-    confidence: float | None = None
-    resamples: int | None = None
-    answers: Answers | None = None
-
-    @property
-    def refusals(self) -> list[str]:
-        """Why the model goes no further; nothing when it passes."""
-        below = [str(each) for each in self.thresholds if not each.passed]
-        return below + [str(each) for each in self.judgements if each.word == "worse"]
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing refuses it."""
-        return not self.refusals
+    baseline: str
 
 
 def of_trained(
@@ -101,8 +60,8 @@ def of_trained(
         start: what serves may be scored anew by a job.
     """
     after = settings.after(environment)
-    new = Candidate(model.metrics, f"{model.report}{predictions.FILE}")
-    if settings.comparison is None or after is None:
+    new = Candidate(model.metrics, f"{model.report}{predictions.FILE}", model.baseline)
+    if after is None or not (settings.comparison or settings.data):
         return decide(session, settings, new)
     serving = newest_approved(session, packages.group_arn(settings.region, after.account, after.group))
     if serving is None:
@@ -132,8 +91,8 @@ def of_package(
 ) -> Decision:
     """What the gate says of a registered model that is about to come into an environment, against what serves there."""
     metrics = {name: Value(value) for name, value in metrics_of(source).items()}
-    new = Candidate(metrics, source.metadata.get("predictions_uri", ""))
-    if settings.comparison is None:
+    new = Candidate(metrics, *(source.metadata.get(key, "") for key in ("predictions_uri", "baseline_uri")))
+    if not (settings.comparison or settings.data):
         return decide(session, settings, new)
     serving = newest_approved(session, target.group)
     if serving is None:
@@ -160,7 +119,7 @@ def decide(
     scorer: Scorer | None = None,
     note: str = "",
 ) -> Decision:
-    """Hold metrics against their thresholds and, when something serves, predictions against its own.
+    """Hold metrics and data against their limits and, when something serves, predictions against its own.
 
     Args:
         session: reads both.
@@ -172,24 +131,60 @@ def decide(
         note: why there is nothing to compare with.
     """
     thresholds = checks.verdicts(new.metrics, settings.gate)
+    data = looked(session, settings, new, serving)
+    early = Decision(thresholds, note=note, data=data)
     if serving is None or scorer is None or settings.comparison is None:
-        return Decision(thresholds, note=note)
+        return early
+    # No job is paid for a model that is refused anyway.
+    scorer = replace(scorer, start=scorer.start and early.passed)
+    return replace(against_serving(session, settings, thresholds, new, against, serving, scorer), data=data)
+
+
+def looked(session: boto3.Session, settings: Settings, new: Candidate, serving: ModelPackage | None) -> Looked | None:
+    """What is said of the data that a model learned from; None when the settings ask for nothing.
+
+    Raises:
+        NoBaseline: its baseline can not be read, so nothing can be said.
+    """
+    if settings.data is None:
+        return None
+    if not new.baseline:
+        raise NoBaseline("this model was registered without a baseline, which `data` in mlops.yaml is held against")
+    ours, theirs, why = dataquality.parse(storage.read(session, new.baseline), new.baseline), None, ""
+    if serving is not None and (uri := serving.metadata.get("baseline_uri")):
+        try:
+            theirs = dataquality.parse(storage.read(session, uri), uri)
+        except (NotFound, NoBaseline) as error:
+            # What was wrong with an earlier model must not stop every later one.
+            why = f"not held against the data of what serves: {error}"
+    found = dataquality.look(settings.data, ours, theirs)
+    return replace(found, note=why) if why else found
+
+
+def against_serving(
+    session: boto3.Session,
+    settings: Settings,
+    thresholds: list[Verdict],
+    new: Candidate,
+    against: str,
+    serving: ModelPackage,
+    scorer: Scorer,
+) -> Decision:
+    """What the predictions of both models say; or why they can not be had."""
+
+    def not_compared(why: str, rows: int = 0, found: Answers | None = None) -> Decision:
+        return Decision(thresholds, against, f"not compared with {against}: {why}", rows=rows, answers=found)
+
     if not new.predictions:
-        return Decision(
-            thresholds, against, f"not compared with {against}: this model was registered without its predictions"
-        )
+        return not_compared("this model was registered without its predictions")
     candidate = predictions.parse(storage.read(session, new.predictions), new.predictions)
     found = rescoring.answers(scorer, serving)
     if not found.uri:
-        why = f"not compared with {against}: {against} was registered without its predictions"
-        return Decision(thresholds, against, why, rows=len(candidate), answers=found)
+        return not_compared(f"{against} was registered without its predictions", len(candidate), found)
     try:
         other = predictions.parse(storage.read(session, found.uri), found.uri)
     except (NotFound, predictions.Unreadable) as error:
-        # What was wrong with an earlier model must not stop every later one.
-        return Decision(
-            thresholds, against, f"not compared with {against}: {error}", rows=len(candidate), answers=found
-        )
+        return not_compared(str(error), len(candidate), found)
     return compared(settings, thresholds, against, candidate, other, new.predictions, found)
 
 
@@ -248,51 +243,3 @@ def metrics_of(package: ModelPackage) -> dict[str, float]:
     """The metrics in a package's metadata, without the ends of their intervals."""
     found = {key.removeprefix("metric."): value for key, value in package.metadata.items() if key.startswith("metric.")}
     return {name: float(value) for name, value in found.items() if not name.endswith((".low", ".high"))}
-
-
-def refuse(decision: Decision) -> None:
-    """Stop a model that the gate refuses.
-
-    Raises:
-        Failure: every reason is named with its numbers.
-    """
-    if decision.refusals:
-        raise Failure(f"the gate refuses this model: {'; '.join(decision.refusals)}")
-
-
-def document(decision: Decision) -> bytes:
-    """A decision as JSON, with every number; JSON has no NaN, so what is no number is null."""
-    content = {"passed": decision.passed, **asdict(decision)}
-    return json.dumps(finite(content), indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
-
-
-def finite(value: Any) -> Any:
-    """A value as JSON holds it."""
-    if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def metadata(decision: Decision, uri: str) -> dict[str, str]:
-    """What a package's metadata says of the gate; the rest stands in the file at `uri`."""
-    gains = [f"{each.name} {each.gain:+.4g} {each.word}" for each in decision.judgements if each.gain is not None]
-    found = {
-        "gate": "passed" if decision.passed else "refused",
-        "gate_uri": uri,
-        "gate_against": " - ".join(filter(None, [decision.against, decision.note])),
-        "gate_answers": decision.answers.how if decision.answers else "",
-        "gate_gains": " / ".join(gains),
-    }
-    return {key: value for key, value in found.items() if value}
-
-
-def stored(session: boto3.Session, package: ModelPackage) -> dict[str, Any]:
-    """The decision that a package passed last, as its file holds it; empty when it has none, or it is gone."""
-    uri = package.metadata.get("gate_uri")
-    try:
-        found = json.loads(storage.read(session, uri)) if uri else {}
-    except NotFound:
-        return {}
-    return found if isinstance(found, dict) else {}

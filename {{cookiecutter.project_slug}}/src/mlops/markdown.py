@@ -14,6 +14,7 @@ def markdown(report: Report) -> str:
         heading(report),
         metrics_table(report),
         comparison(report),
+        data_table(report),
         changes(report),
         jobs_table(report),
         footer(report),
@@ -101,6 +102,19 @@ def comparison(report: Report) -> str:
         values = (f"{each[key]:.4f}" for key in ("candidate", "serving"))
         lines.append(row(cell(name), *values, gain, f"{0 - each['may_lose']:g}", said))
     return "\n".join(lines)
+
+
+def data_table(report: Report) -> str:
+    """What the gate said of the data that the model learned from."""
+    found = report.decision.get("data") or {}
+    if not found.get("verdicts"):
+        return ""
+    lines = [row("data", "this model", "gate"), row("---", "---:", "---")]
+    for each in found["verdicts"]:
+        said = "passed" if each["passed"] else "**refused**"
+        value = NOTHING if each["value"] is None else f"{each['value']:.4g}"
+        lines.append(row(cell(each["metric"]), value, f"{each['side'].replace('_', ' ')} {each['limit']:.4g}: {said}"))
+    return "\n".join([*lines, *([f"\n{text(found['note'])}."] if found.get("note") else [])])
 
 
 def changes(report: Report) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, gate, packages, places, registration, storage, trial
+from mlops import aws, gate, packages, places, registration, storage, trial, verdicts
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
 
-OF_ONE_VERSION = (*gate.KEYS, trial.SINCE)
+OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE)
 """What a version's metadata says that is not true of its copy."""
 
 
@@ -113,7 +113,7 @@ def copied(
         return there
     # A challenger too is held against the champion: against what it would take the place of.
     decision = gate.of_package(session, settings, target.contenders[0], source, progress)
-    gate.refuse(decision)
+    verdicts.refuse(decision)
     artefact = places.artefact(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from mlops import aws, checks, gate, modelcard, packages, places, predictions, rescoring, storage
+from mlops import aws, checks, gate, modelcard, packages, places, predictions, rescoring, storage, verdicts
 from mlops.errors import DigestMismatch, Failure
-from mlops.gate import Decision
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
+from mlops.verdicts import Decision
 
 if TYPE_CHECKING:
     from mlops.jobs import TrainedModel
@@ -60,7 +60,7 @@ def register(
         return existing
     refuse_other_artefact(session, model)
     decision = gate.of_trained(session, settings, environment, model, lineage, progress)
-    gate.refuse(decision)
+    verdicts.refuse(decision)
     own = into_bucket(session, environment, model, lineage.fingerprint)
     beside = {"baseline_uri": own.baseline, **gate_files(session, environment, lineage.fingerprint, decision)}
     beside |= compared_by(session, settings, environment, model, lineage.fingerprint)
@@ -123,10 +123,10 @@ def gate_files(
 ) -> dict[str, str]:
     """Write the gate's decision beside the baseline, and what it has paid for; what the metadata says of it."""
     rescoring.keep(session, environment, fingerprint, decision.answers)
-    content = gate.document(decision)
-    uri = places.beside(environment, fingerprint, hashlib.sha256(content).hexdigest(), gate.FILE)
+    content = verdicts.document(decision)
+    uri = places.beside(environment, fingerprint, hashlib.sha256(content).hexdigest(), verdicts.FILE)
     storage.write(session, uri, content, environment.kms_key)
-    return {key: allowed(value, VALUE_LIMIT) for key, value in gate.metadata(decision, uri).items()}
+    return {key: allowed(value, VALUE_LIMIT) for key, value in verdicts.metadata(decision, uri).items()}
 
 
 def statistics(baseline: str) -> dict[str, str]:
@@ -165,7 +165,7 @@ def metadata(
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
     found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
-    free = 1 + len(set(gate.KEYS) - found.keys())
+    free = 1 + len(set(verdicts.KEYS) - found.keys())
     return dict(list(found.items())[: KEYS - free])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, checks, durations, gate, github, lineage, packages
+from mlops import aws, checks, durations, gate, github, lineage, packages, verdicts
 from mlops.checks import Verdict
 from mlops.durations import JobTime
 from mlops.errors import Failure, NotFound
@@ -76,7 +76,7 @@ def report(settings: Settings, environment: Environment) -> Report:
     origin = lineage.of(settings)
     package = found(session, environment, origin.fingerprint)
     metrics, why_not = metrics_of(package), ""
-    decision = gate.stored(session, package) if package else {}
+    decision = verdicts.stored(session, package) if package else {}
     if package is None:
         metrics, why_not, decision = unregistered(session, settings, environment, origin)
     run = package.metadata.get("run_url", "") if package else ""
@@ -132,7 +132,7 @@ def unregistered(
     why_not = "It is trained, and not registered"
     if decision.refusals:
         why_not = f"The gate refuses it: {'; '.join(decision.refusals)}"
-    return metrics, why_not, json.loads(gate.document(decision))
+    return metrics, why_not, json.loads(verdicts.document(decision))
 
 
 def served(

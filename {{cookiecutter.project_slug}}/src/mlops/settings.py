@@ -19,7 +19,7 @@ from pydantic import (
 
 from mlops.compute import Image, Network, Stage
 from mlops.contest import Challenger, completed, inherited
-from mlops.criteria import Comparison, Model, Threshold
+from mlops.criteria import Comparison, Data, Model, Threshold
 from mlops.errors import BadInput
 from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
 from mlops.serving import Endpoint
@@ -181,6 +181,7 @@ class Settings(Model):
     # As long as the longest session of a role, less what a job needs beside its waits; see access.py.
     wait_minutes: float = Field(default=225, gt=0, le=225)
     gate: tuple[Threshold, ...] = ()
+    data: Data | None = None
     comparison: Comparison | None = None
     network: Network | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
