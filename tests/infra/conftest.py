@@ -21,6 +21,9 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 REPOSITORY = "acme@1/churn@2"
 REGION = "eu-west-1"
 ACCOUNTS = {"feature": "111111111111", "dev": "111111111111", "prod": "222222222222"}
+ALARMS = """costs-of-everything, {name: doubt, namespace: churn, metric: Uncertain, below: 0.5, periods: 3},
+       {name: cpu, namespace: /aws/sagemaker/Endpoints, metric: CPUUtilization, above: 90, seconds: 300},
+       {name: late, metric: OverheadLatency, above: 1, dimensions: {EndpointName: another}}"""
 SETTINGS = f"""
 project: churn
 package: churn
@@ -30,7 +33,8 @@ aws: sandbox
 environments:
   - {{name: feature, account: "{ACCOUNTS["feature"]}"}}
   - {{name: dev, account: "{ACCOUNTS["dev"]}", endpoint: {{}}}}
-  - {{name: prod, account: "{ACCOUNTS["prod"]}", approval: manual, endpoint: {{}}}}
+  - {{name: prod, account: "{ACCOUNTS["prod"]}", approval: manual, endpoint: {{alarms: [{ALARMS}]}},
+     challenger: {{endpoint: {{alarms: [{{name: errors4, metric: Invocation4XXErrors, statistic: Sum, above: 5}}]}}}}}}
 stages: {{}}
 tags: {{project: churn}}
 """

@@ -103,6 +103,20 @@ REFUSED = [
     ({"environments.2.endpoint.instances": 1}, "give instances: 2 or more"),
     ({"environments.2.endpoint.instance_type": "m5.large"}, "instance_type is 'm5.large'"),
     ({"environments.2.endpoint.alarms": [str(n) for n in range(8)]}, "at most 7 items"),
+    ({"environments.2.endpoint.alarms": [{"name": "doubt", "metric": "Doubt"}]}, "alarm doubt: give above or below"),
+    (
+        {"environments.2.endpoint.alarms": [{"name": "errors", "metric": "Doubt", "above": 1}]},
+        "alarm errors is every endpoint's already",
+    ),
+    ({"environments.2.endpoint.alarms": ["costs", "costs"]}, "each name may be given once"),
+    (
+        {"environments.2.endpoint.alarms": [{"name": "doubt", "metric": "D", "below": 1, "seconds": 90}]},
+        "environments.prod.endpoint.alarms.doubt.seconds is 90",
+    ),
+    (
+        {"environments.2.endpoint.alarms": [{"name": "d", "metric": "D", "below": 1, "seconds": 3600, "periods": 30}]},
+        "CloudWatch looks back at most 86400 s",
+    ),
     ({"stages.prepare.spot": True}, "spot is for training jobs"),
     ({"stages.train.max_wait_seconds": 60}, "max_wait_seconds 60 is less than max_runtime_seconds 3600"),
     ({"stages.train.metrics": {"auc": "("}}, "metric auc has no valid regular expression"),
@@ -166,6 +180,13 @@ def test_names_follow_from_the_project_and_the_environment(written):
     assert prod.bucket == "churn-prod-222222222222"
     assert prod.execution_role == "arn:aws:iam::222222222222:role/churn-prod-execution"
     assert prod.alarm_names == ["churn-prod-errors", "churn-prod-latency", "churn-prod-manual"]
+
+
+def test_an_alarm_of_the_projects_own_is_called_after_its_endpoint_and_one_that_is_there_keeps_its_name(written):
+    doubt = {"name": "doubt", "metric": "Doubt", "above": 3}
+    prod = written({"environments.2.endpoint.alarms": [doubt, "costs"]}).environment("prod")
+
+    assert prod.alarm_names[3:] == ["churn-prod-doubt", "costs"]
 
 
 def test_advanced_gives_production_a_champion_and_a_challenger(written):

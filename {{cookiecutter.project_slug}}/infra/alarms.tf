@@ -29,10 +29,51 @@ locals {
     }
   }
 
-  endpoint_alarms = {
-    for pair in setproduct(local.environment.endpoints, keys(local.alarms)) :
-    "${pair[0]}-${pair[1]}" => merge(local.alarms[pair[1]], { endpoint = pair[0] })
+  # The project's own, of each endpoint: those that the settings describe are made here, those that they only name
+  # exist already.
+  own_alarms = {
+    for position, name in local.environment.endpoints : name => try(
+      position == 0 ? local.given.endpoint.alarms : local.given.challenger.endpoint.alarms, []
+    )
   }
+  named_alarms = distinct(flatten([for each in local.own_alarms : [for alarm in each : alarm if !can(alarm.name)]]))
+
+  endpoint_alarms = merge(
+    {
+      for pair in setproduct(local.environment.endpoints, keys(local.alarms)) : "${pair[0]}-${pair[1]}" => merge(
+        local.alarms[pair[1]],
+        {
+          comparison = "GreaterThanOrEqualToThreshold"
+          period     = 60
+          periods    = 1
+          dimensions = { EndpointName = pair[0], VariantName = local.variant }
+        },
+      )
+    },
+    merge([
+      for endpoint, alarms in local.own_alarms : {
+        for alarm in alarms : "${endpoint}-${alarm.name}" => {
+          metric     = alarm.metric
+          namespace  = try(alarm.namespace, "AWS/SageMaker")
+          statistic  = try(alarm.statistic, "Average")
+          threshold  = try(alarm.above, alarm.below)
+          missing    = "notBreaching"
+          about      = "An alarm of the project's own"
+          comparison = can(alarm.above) ? "GreaterThanThreshold" : "LessThanThreshold"
+          period     = try(alarm.seconds, 60)
+          periods    = try(alarm.periods, 1)
+          # AWS's metrics are those of the endpoint unless the settings say of what.
+          dimensions = merge(
+            try(alarm.dimensions, null) == null && can(regex("^/?aws/", lower(try(alarm.namespace, "AWS/SageMaker"))))
+            ? { EndpointName = endpoint, VariantName = local.variant } : {},
+            try(alarm.dimensions, null),
+          )
+        } if can(alarm.name)
+      }
+    ]...),
+  )
+
+  variant = "model" # the machinery serves every endpoint from one variant of this name
 }
 
 resource "aws_cloudwatch_metric_alarm" "endpoint" {
@@ -45,13 +86,9 @@ resource "aws_cloudwatch_metric_alarm" "endpoint" {
   statistic           = each.value.statistic
   threshold           = each.value.threshold
   treat_missing_data  = each.value.missing
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  period              = 60
-  evaluation_periods  = 1
+  comparison_operator = each.value.comparison
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  dimensions          = each.value.dimensions
   alarm_actions       = [aws_sns_topic.alarms.arn]
-
-  dimensions = {
-    EndpointName = each.value.endpoint
-    VariantName  = "model" # the machinery serves every endpoint from one variant of this name
-  }
 }

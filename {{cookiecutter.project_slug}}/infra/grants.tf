@@ -3,11 +3,13 @@
 locals {
   here       = "${local.region}:${local.account}"
   alarm_arns = ["arn:aws:cloudwatch:${local.here}:alarm:${local.prefix}*"]
+  # The settings may name alarms that others have made.
+  watched_arns = concat(local.alarm_arns, [for name in local.named_alarms : "arn:aws:cloudwatch:${local.here}:alarm:${name}"])
 
   # Jobs and endpoints: read and write the bucket, log, measure, see their alarms (auto-rollback asks for that).
   execution = concat(local.use_bucket, local.use_key, [
     { Effect = "Allow", Action = "cloudwatch:PutMetricData", Resource = "*" },
-    { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.alarm_arns },
+    { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.watched_arns },
     {
       Effect   = "Allow"
       Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
@@ -229,7 +231,7 @@ locals {
           Action   = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"]
           Resource = ["*"]
         },
-        { Action = ["cloudwatch:DescribeAlarms"], Resource = local.alarm_arns },
+        { Action = ["cloudwatch:DescribeAlarms"], Resource = local.watched_arns },
         # Raising the manual alarm is how a person stops a rollout; the others are raised by what the endpoint measures.
         { Action = ["cloudwatch:SetAlarmState"], Resource = [for arn in local.alarm_arns : "${arn}-manual"] },
         {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox import backends, bucket_policies, grants
-from sandbox.project import Environment, Project, project
+from sandbox.project import Environment, Project, Signal, project
 from sandbox.sandbox import Sandbox
 
 _LONGEST_SESSION = "14400"
@@ -74,36 +74,59 @@ def _identity_provider(account: str) -> None:
 
 def _alarms(described: Project, environment: Environment, endpoint: str) -> None:
     cloudwatch = backends.backends("cloudwatch")[environment.account][described.region]
-    variant = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": VARIANT}]
-    rules: dict[str, dict[str, Any]] = {
-        "errors": {"metric_name": "Invocation5XXErrors", "statistic": "Sum", "threshold": 1.0},
-        "latency": {"metric_name": "ModelLatency", "statistic": "Average", "threshold": LATENCY_LIMIT_MICROSECONDS},
-        # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
-        # With no data to judge by it stays as it was set; notBreaching would calm it after a period.
-        "manual": {
-            "metric_name": "StoppedByHand",
-            "statistic": "Sum",
-            "threshold": 1.0,
-            "namespace": "mlops",
-            "treat_missing_data": "ignore",
-        },
+    variant = {"EndpointName": endpoint, "VariantName": VARIANT}
+    own = environment.signals[environment.endpoints.index(endpoint)]
+    for name, rule in {**_EVERYWHERE, **{each.name: _rule(each) for each in own}}.items():
+        if f"{endpoint}-{name}" in cloudwatch.alarms:
+            continue
+        dimensions = rule.get("dimensions", variant)
+        cloudwatch.put_metric_alarm(
+            **{
+                "name": f"{endpoint}-{name}",
+                "namespace": "AWS/SageMaker",
+                "comparison_operator": "GreaterThanOrEqualToThreshold",
+                "evaluation_periods": 1,
+                "period": 60,
+                "description": "",
+                "alarm_actions": [],
+                "treat_missing_data": "notBreaching",
+                **rule,
+                "dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            }
+        )
+
+
+_EVERYWHERE: dict[str, dict[str, Any]] = {
+    "errors": {"metric_name": "Invocation5XXErrors", "statistic": "Sum", "threshold": 1.0},
+    "latency": {"metric_name": "ModelLatency", "statistic": "Average", "threshold": LATENCY_LIMIT_MICROSECONDS},
+    # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
+    # With no data to judge by it stays as it was set; notBreaching would calm it after a period.
+    "manual": {
+        "metric_name": "StoppedByHand",
+        "statistic": "Sum",
+        "threshold": 1.0,
+        "namespace": "mlops",
+        "treat_missing_data": "ignore",
+    },
+}
+"""The alarms of every endpoint, by the end of their names."""
+
+
+def _rule(signal: Signal) -> dict[str, Any]:
+    """An alarm of the project's own; AWS's metrics are those of the endpoint unless it says of what."""
+    dimensions = signal.dimensions
+    if dimensions is None and not signal.namespace.lower().startswith(("aws/", "/aws/")):
+        dimensions = {}
+    return {
+        "metric_name": signal.metric,
+        "namespace": signal.namespace,
+        "statistic": signal.statistic,
+        "threshold": float(signal.above if signal.above is not None else signal.below or 0.0),
+        "comparison_operator": "LessThanThreshold" if signal.above is None else "GreaterThanThreshold",
+        "period": signal.seconds,
+        "evaluation_periods": signal.periods,
+        **({} if dimensions is None else {"dimensions": dimensions}),
     }
-    for name, rule in rules.items():
-        if f"{endpoint}-{name}" not in cloudwatch.alarms:
-            cloudwatch.put_metric_alarm(
-                **{
-                    "name": f"{endpoint}-{name}",
-                    "namespace": "AWS/SageMaker",
-                    "comparison_operator": "GreaterThanOrEqualToThreshold",
-                    "evaluation_periods": 1,
-                    "period": 60,
-                    "description": "",
-                    "dimensions": variant,
-                    "alarm_actions": [],
-                    "treat_missing_data": "notBreaching",
-                    **rule,
-                }
-            )
 
 
 def _key(arn: str, policy: str) -> None:

@@ -52,7 +52,7 @@ def execution(project: Project, environment: Environment) -> dict[str, Any]:
         [
             *_bucket(environment.bucket, write=True),
             _allow(["cloudwatch:PutMetricData"], ["*"]),
-            _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
+            _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
             _allow(
                 ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
                 [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"],
@@ -177,7 +177,7 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
             _sagemaker(project, environment, "endpoint-config", names),
         ),
         _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
-        _allow(["cloudwatch:DescribeAlarms"], _alarms(project, environment)),
+        _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
         _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
     ]
@@ -264,6 +264,12 @@ def _versions(project: Project, environment: Environment) -> list[str]:
 
 def _alarms(project: Project, environment: Environment) -> list[str]:
     return [f"arn:aws:cloudwatch:{project.region}:{environment.account}:alarm:{project.name}-{environment.name}*"]
+
+
+def _watched(project: Project, environment: Environment) -> list[str]:
+    """The environment's own alarms, and those of other names that its settings give."""
+    here = f"arn:aws:cloudwatch:{project.region}:{environment.account}:alarm"
+    return [*_alarms(project, environment), *(f"{here}:{name}" for name in environment.named_alarms)]
 
 
 def _sagemaker(project: Project, environment: Environment, kind: str, names: Any) -> list[str]:

@@ -9,6 +9,21 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Signal:
+    """An alarm on a metric of the project's own."""
+
+    name: str
+    metric: str
+    namespace: str
+    dimensions: dict[str, str] | None
+    statistic: str
+    above: float | None
+    below: float | None
+    seconds: int
+    periods: int
+
+
+@dataclass(frozen=True)
 class Environment:
     """One environment of the project and the names of what it owns."""
 
@@ -20,6 +35,8 @@ class Environment:
     groups: tuple[str, ...]
     endpoints: tuple[str, ...]
     kms_key: str | None = None
+    signals: tuple[tuple[Signal, ...], ...] = ()
+    named_alarms: tuple[str, ...] = ()
     own_bucket: str | None = None
     own_execution_role: str | None = None
     own_roles: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +100,9 @@ def project(settings: dict[str, Any]) -> Project:
 
 def _environment(settings: dict[str, Any], given: dict[str, Any], first: bool, contest: bool) -> Environment:
     name = f"{settings['project']}-{given['name']}"
-    served = (name, *([f"{name}-challenger"] if contest else []))
+    served = () if first else (name, *([f"{name}-challenger"] if contest else []))
+    contender = given.get("challenger") if contest else None
+    alarms = [(each or {}).get("alarms") or [] for each in (given.get("endpoint"), (contender or {}).get("endpoint"))]
     return Environment(
         project=settings["project"],
         name=given["name"],
@@ -91,11 +110,27 @@ def _environment(settings: dict[str, Any], given: dict[str, Any], first: bool, c
         first=first,
         manual=given.get("approval") == "manual",
         groups=(f"{name}-champion", f"{name}-challenger") if contest else (name,),
-        endpoints=() if first else served,
         # The project's key is everybody's who gives no other; null is none.
         kms_key=given.get("kms_key", settings.get("kms_key")),
+        endpoints=served,
+        signals=tuple(tuple(_signal(each) for each in own if isinstance(each, dict)) for own in alarms)[: len(served)],
+        named_alarms=tuple(dict.fromkeys(each for own in alarms for each in own if isinstance(each, str))),
         own_bucket=given.get("bucket"),
         own_execution_role=given.get("execution_role"),
         own_roles={duty: role for duty, role in (given.get("roles") or {}).items() if role},
         role_path=settings.get("role_path") or "/",
+    )
+
+
+def _signal(given: dict[str, Any]) -> Signal:
+    return Signal(
+        name=given["name"],
+        metric=given["metric"],
+        namespace=given.get("namespace", "AWS/SageMaker"),
+        dimensions=given.get("dimensions"),
+        statistic=given.get("statistic", "Average"),
+        above=given.get("above"),
+        below=given.get("below"),
+        seconds=given.get("seconds", 60),
+        periods=given.get("periods", 1),
     )

@@ -123,6 +123,25 @@ def test_a_canary_is_rolled_back_by_the_errors_of_the_model_itself(world: Any) -
     assert (rows["churn-prod"].version, rows["churn-prod"].status, rows["churn-prod"].serving) == (2, "Rejected", 1)
 
 
+@pytest.mark.slow
+def test_a_rollout_is_rolled_back_by_a_metric_of_the_projects_own_which_the_command_names(world: Any) -> None:
+    world.approved("first")
+    deployment.deploy(world.settings, world.prod, world.progress)
+    doubtful = world.approved("second")
+
+    def doubt(line: str) -> None:
+        if line == "churn-prod: Updating":
+            data = [{"MetricName": "Uncertain", "Value": 25.0}]
+            world.client(world.prod, "cloudwatch").put_metric_data(Namespace="churn", MetricData=data)
+
+    with pytest.raises(Failure, match=r"alarm churn-prod-doubt read 25, limit 10; version 2 is now Rejected"):
+        deployment.deploy(world.settings, world.prod, doubt)
+
+    (decision,) = approval.decisions(packages.describe(world.session(world.prod), doubtful.arn).reason)
+    assert "churn-prod-doubt read 25" in decision.why
+    assert world.answer(world.prod) == "first"
+
+
 def test_a_version_that_does_not_start_stays_approved(world: Any) -> None:
     world.in_dev("first")
     deployment.deploy(world.settings, world.dev, world.progress)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mlops.compute import InstanceType
 from mlops.criteria import Load, Model
+from mlops.signals import Alarm, Signal
 
 WAIT_LIMIT_SECONDS = 3600
 """SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
@@ -53,8 +54,8 @@ class Endpoint(Model):
     instance_type: InstanceType = "ml.m5.large"
     instances: int = Field(default=1, ge=1, le=100)
     rollout: Rollout = AllAtOnce()
-    alarms: tuple[str, ...] = Field(
-        default=(), max_length=7, description="alarms of your own that roll a deployment back, beside the project's"
+    alarms: tuple[Alarm, ...] = Field(
+        default=(), max_length=7, description="what else rolls a deployment back: an alarm of yours, or of a metric"
     )
     capture: Capture | None = Field(default=None, description="requests that are kept; none when not given")
     load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
@@ -66,4 +67,12 @@ class Endpoint(Model):
             raise ValueError(
                 f"rollout {self.rollout.kind} shifts at most half of the instances: give instances: 2 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def alarms_have_names_of_their_own(self) -> Self:
+        """Two of a name would be one."""
+        names = [each.name if isinstance(each, Signal) else each for each in self.alarms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"alarms have the names {', '.join(names)}; each name may be given once")
         return self

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlops import signals
 from mlops.compute import Image, Network, Stage
 from mlops.contest import Challenger, completed, inherited
 from mlops.criteria import Comparison, Data, Model, Threshold
@@ -160,8 +161,7 @@ class Environment(Model):
     @property
     def alarm_names(self) -> list[str]:
         """The alarms that roll a deployment back; the manual one stops a rollout on command."""
-        own = self.endpoint.alarms if self.endpoint else ()
-        return [*(f"{self.endpoint_name}-{alarm}" for alarm in ("errors", "latency", "manual")), *own]
+        return signals.names(self.endpoint_name, self.endpoint.alarms if self.endpoint else ())
 
 
 class Settings(Model):
@@ -320,7 +320,7 @@ def line_of(problem: Any, content: Any, file: str) -> str:
         )
         if isinstance(part, int) and isinstance(content, dict) and "name" in content:
             place.append(str(content["name"]))
-        elif str(part) not in {"all_at_once", "canary", "linear"}:
+        elif str(part) not in {"all_at_once", "canary", "linear", "named_alarm", "signal"}:
             place.append(str(part))
     where = ".".join(place)
     text = problem["msg"].removeprefix("Value error, ")
