@@ -16,9 +16,9 @@ ENVIRONMENTS = ("feature", "dev", "prod")
 BUCKETS = {name: f"churn-{name}-{account}" for name, account in
            zip(ENVIRONMENTS, ("111111111111", "111111111111", "222222222222"), strict=True)}  # fmt: skip
 DUTIES = {
-    "feature": ("execution", "train", "deploy"),
-    "dev": ("execution", "deploy", "approve", "destroy"),
-    "prod": ("execution", "deploy", "approve", "destroy"),
+    "feature": ("execution", "train", "deploy", "prune"),
+    "dev": ("execution", "deploy", "approve", "destroy", "prune"),
+    "prod": ("execution", "deploy", "approve", "destroy", "prune"),
 }
 ROLES = [(environment, duty) for environment, duties in DUTIES.items() for duty in duties]
 PEOPLE = ("data-scientist", "ml-engineer", "operations")
@@ -67,7 +67,7 @@ def test_a_role_may_what_the_sandboxes_may_and_use_the_keys(
     more = {(action, resource) for effect, _, action, resource, _ in made - wanted}
 
     expected: set[tuple[str, str]] = set()
-    if duty not in ("approve", "destroy"):
+    if duty not in ("approve", "destroy", "prune"):
         actions = ("Decrypt", "Encrypt", "GenerateDataKey", "DescribeKey", "CreateGrant")
         expected |= {(f"kms:{action}", terraform.outputs(environment)["key"]) for action in actions}
     if (environment, duty) == ("prod", "deploy"):
@@ -242,6 +242,7 @@ WRONG = [
     ("feature", "train", "repo:acme@1/churn@2:environment:feature2"),
     ("dev", "deploy", "repo:acme@1/churn@2:environment:feature"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:dev"),
+    ("prod", "prune", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:prod-approval"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:dev-approval"),

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 SIGN_ON = {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}
 DUTIES = {
-    "feature": ("train", "deploy"),
-    "dev": ("deploy", "approve", "destroy"),
-    "prod": ("deploy", "approve", "destroy"),
+    "feature": ("train", "deploy", "prune"),
+    "dev": ("deploy", "approve", "destroy", "prune"),
+    "prod": ("deploy", "approve", "destroy", "prune"),
 }
 MAY = {
     ("data-scientist", "feature"): {"train"},
@@ -24,9 +24,9 @@ MAY = {
     ("ml-engineer", "feature"): {"train", "deploy"},
     ("ml-engineer", "dev"): {"deploy", "destroy"},
     ("ml-engineer", "prod"): set(),
-    ("operations", "feature"): set(),
-    ("operations", "dev"): {"deploy", "destroy"},
-    ("operations", "prod"): {"deploy", "destroy"},
+    ("operations", "feature"): {"prune"},
+    ("operations", "dev"): {"deploy", "destroy", "prune"},
+    ("operations", "prod"): {"deploy", "destroy", "prune"},
 }
 
 

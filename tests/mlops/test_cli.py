@@ -12,8 +12,8 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
-    "status", "history", "reproduce", "report", "teardown", "groups", "bootstrap", "doctor", "destroy", "sandbox",
-    "demo",
+    "status", "history", "prune", "reproduce", "report", "teardown", "groups", "bootstrap", "doctor", "destroy",
+    "sandbox", "demo",
 ]  # fmt: skip
 
 

@@ -32,9 +32,9 @@ locals {
   # The project's own, of each endpoint: those that the settings describe are made here, those that they only name
   # exist already.
   own_alarms = {
-    for position, name in local.environment.endpoints : name => try(
-      position == 0 ? local.given.endpoint.alarms : local.given.challenger.endpoint.alarms, []
-    )
+    for position, name in local.environment.endpoints : name => [
+      try(local.given.endpoint.alarms, []), try(local.given.challenger.endpoint.alarms, []),
+    ][position]
   }
   named_alarms = distinct(flatten([for each in local.own_alarms : [for alarm in each : alarm if !can(alarm.name)]]))
 
@@ -56,10 +56,10 @@ locals {
           metric     = alarm.metric
           namespace  = try(alarm.namespace, "AWS/SageMaker")
           statistic  = try(alarm.statistic, "Average")
-          threshold  = try(alarm.above, alarm.below)
+          threshold  = coalesce(try(alarm.above, null), try(alarm.below, null))
           missing    = "notBreaching"
           about      = "An alarm of the project's own"
-          comparison = can(alarm.above) ? "GreaterThanThreshold" : "LessThanThreshold"
+          comparison = try(alarm.above, null) != null ? "GreaterThanThreshold" : "LessThanThreshold"
           period     = try(alarm.seconds, 60)
           periods    = try(alarm.periods, 1)
           # AWS's metrics are those of the endpoint unless the settings say of what.

@@ -51,6 +51,48 @@ locals {
   approve = concat(local.read_groups[var.environment], local.trial, [
     { Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions[var.environment] },
   ])
+
+  # Look at versions, files and hosting, and delete what nothing uses; never an endpoint.
+  prune = concat(
+    [
+      {
+        Effect = "Allow"
+        Action = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"]
+        Resource = [
+          for end in ["", "-champion", "-challenger"] :
+          "arn:aws:sagemaker:${local.here}:model-package/${local.prefix}${end}/*"
+        ]
+      },
+      { Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket_arn },
+      {
+        Effect   = "Allow"
+        Action   = "s3:DeleteObject"
+        Resource = [for part in ["models", "baselines"] : "${local.bucket_arn}/${part}/*"]
+      },
+    ],
+    [
+      for first in [local.before == null] :
+      { Effect = "Allow", Action = "sagemaker:DeleteModelPackage", Resource = local.versions[var.environment] } if first
+    ],
+    [
+      for kind, actions in {
+        "endpoint-config" = ["sagemaker:DescribeEndpointConfig", "sagemaker:DeleteEndpointConfig", "sagemaker:ListTags"]
+        "endpoint"        = ["sagemaker:DescribeEndpoint"]
+        "model"           = ["sagemaker:DeleteModel"]
+        } : {
+        Effect   = "Allow"
+        Action   = actions
+        Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:${kind}/${name}"]
+      } if length(local.served) > 0
+    ],
+    [
+      for serves in [length(local.served) > 0] : {
+        Effect   = "Allow"
+        Action   = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"]
+        Resource = ["*"]
+      } if serves
+    ],
+  )
 }
 
 # Look at the endpoints and delete them: nothing can be made with it.

@@ -7,7 +7,7 @@ locals {
   duties_of_people = {
     data-scientist = local.first ? ["train"] : []
     ml-engineer    = local.first ? ["train", "deploy"] : local.environment.manual ? [] : ["deploy", "destroy"]
-    operations     = local.first ? [] : ["deploy", "destroy"]
+    operations     = local.first ? ["prune"] : ["deploy", "destroy", "prune"]
   }
 
   look = concat(local.read_groups[var.environment], local.read_logs, [

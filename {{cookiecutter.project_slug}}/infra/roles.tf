@@ -2,7 +2,8 @@
 locals {
   # Duty → the GitHub environments in which a job has to run to take its role on.
   gates = merge(
-    { deploy = [var.environment] },
+    # Housekeeping is for people: no workflow takes its role on.
+    { deploy = [var.environment], prune = [] },
     local.before == null ? { train = [var.environment] } : {
       destroy                      = [var.environment]
       # An approval's environment is the one that waits for reviewers.
@@ -11,7 +12,13 @@ locals {
   )
   duties = { for duty, gates in local.gates : duty => gates if local.makes_duty[duty] }
 
-  grants = { train = local.train, deploy = local.deploy, approve = local.approve, destroy = local.destroy }
+  grants = {
+    train   = local.train
+    deploy  = local.deploy
+    approve = local.approve
+    destroy = local.destroy
+    prune   = local.prune
+  }
 
   github   = "token.actions.githubusercontent.com"
   provider = "arn:aws:iam::${local.account}:oidc-provider/${local.github}"
@@ -46,7 +53,7 @@ resource "aws_iam_role" "duty" {
         },
       ],
       [
-        for repository in compact([var.github_repository]) : {
+        for repository in length(each.value) > 0 ? compact([var.github_repository]) : [] : {
           Effect    = "Allow"
           Principal = { Federated = local.provider }
           Action    = "sts:AssumeRoleWithWebIdentity"

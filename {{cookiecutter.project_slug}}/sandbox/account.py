@@ -41,7 +41,7 @@ def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> N
 def _roles(described: Project, environment: Environment, repository: str | None) -> None:
     service = grants.trust_of_service(environment.account)
     _role(environment, environment.execution_role, service, grants.execution(described, environment))
-    duties = {"deploy": (grants.deploy, [environment.name])}
+    duties = {"deploy": (grants.deploy, [environment.name]), "prune": (grants.prune, [])}
     if environment.first:
         duties["train"] = (grants.train, [environment.name])
     else:
@@ -51,7 +51,8 @@ def _roles(described: Project, environment: Environment, repository: str | None)
     if repository is not None:
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
-        trust = grants.trust_of_people(environment, repository, gates)
+        # Housekeeping is for people: no workflow takes its role on.
+        trust = grants.trust_of_people(environment, repository if gates else None, gates)
         _role(environment, environment.role(duty), trust, policy(described, environment))
 
 

@@ -12,6 +12,9 @@ _READ_BEFORE = ("models", "baselines", "jobs")
 """The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
 
 
+_PRUNED = ("models", "baselines")
+"""The parts of a bucket that housekeeping removes from: what a fingerprint names."""
+
 _TAGGING = ("sagemaker:AddTags", "sagemaker:ListTags")
 _KEY_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
 _KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
@@ -111,6 +114,32 @@ def destroy(project: Project, environment: Environment) -> dict[str, Any]:
     """What a teardown does: look at the endpoints, delete them; nothing can be made with it."""
     endpoints = _sagemaker(project, environment, "endpoint", _served(environment))
     return _document([_allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)])
+
+
+def prune(project: Project, environment: Environment) -> dict[str, Any]:
+    """What housekeeping does: look at versions, files and hosting, and delete what nothing uses; never an endpoint."""
+    prefix = f"{project.name}-{environment.name}"
+    groups = [prefix, f"{prefix}-champion", f"{prefix}-challenger"]
+    versions = [f"{arn}/*" for arn in _sagemaker(project, environment, "model-package", groups)]
+    reading = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"]
+    statements = [
+        _allow(reading, versions),
+        _allow(["s3:ListBucket"], [f"arn:aws:s3:::{environment.bucket}"]),
+        _allow(["s3:DeleteObject"], [f"arn:aws:s3:::{environment.bucket}/{part}/*" for part in _PRUNED]),
+    ]
+    if environment.first:
+        statements.append(_allow(["sagemaker:DeleteModelPackage"], _versions(project, environment)))
+    if environment.endpoints:
+        names = [environment.endpoints[0], f"{environment.endpoints[0]}-*"]
+        configs = _sagemaker(project, environment, "endpoint-config", names)
+        looking = ["sagemaker:DescribeEndpointConfig", "sagemaker:DeleteEndpointConfig", "sagemaker:ListTags"]
+        statements += [
+            _allow(looking, configs),
+            _allow(["sagemaker:DescribeEndpoint"], _sagemaker(project, environment, "endpoint", names)),
+            _allow(["sagemaker:DeleteModel"], _sagemaker(project, environment, "model", names)),
+            _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
+        ]
+    return _document(statements)
 
 
 def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:

@@ -145,7 +145,12 @@ def update_model_package(call: Call) -> Answer:
 def delete_model_package(call: Call) -> Answer:
     """Remove a version; its number is not given again."""
     package = find(call, call.parameters["ModelPackageName"])
-    del groups.table_of(call.sandbox, PACKAGE, package["ModelPackageArn"])[package["ModelPackageArn"]]
+    arn = package["ModelPackageArn"]
+    del groups.table_of(call.sandbox, PACKAGE, arn)[arn]
+    # What it was made by may make it again.
+    tokens = groups.table_of(call.sandbox, _TOKEN, arn)
+    for token in [token for token, made in tokens.items() if made["ModelPackageArn"] == arn]:
+        del tokens[token]
     return {}
 
 

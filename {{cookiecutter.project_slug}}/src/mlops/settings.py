@@ -23,6 +23,7 @@ from mlops.contest import Challenger, completed, inherited
 from mlops.criteria import Comparison, Data, Model, Threshold
 from mlops.errors import BadInput
 from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
+from mlops.retention import Retention
 from mlops.serving import Endpoint
 
 FILE = "mlops.yaml"
@@ -147,7 +148,7 @@ class Environment(Model):
         return self.role_arn(self.execution_role_name or self.own_role("execution"))
 
     def role(self, duty: str) -> str:
-        """ARN of the role that does one duty in the environment: train, deploy, approve or destroy."""
+        """ARN of the role that does one duty in the environment: train, deploy, approve, destroy or prune."""
         return self.role_arn(self.roles.of(duty) or self.own_role(duty))
 
     def own_role(self, duty: str) -> str:
@@ -183,6 +184,7 @@ class Settings(Model):
     gate: tuple[Threshold, ...] = ()
     data: Data | None = None
     comparison: Comparison | None = None
+    retention: Retention = Retention()
     network: Network | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
 

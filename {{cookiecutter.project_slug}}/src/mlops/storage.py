@@ -1,6 +1,7 @@
 """Objects in S3: their SHA-256, copies that are checked against it, files and folders to and fro."""
 
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -150,6 +151,34 @@ def listing(session: boto3.Session, uri: str) -> dict[str, int]:
         return {each["Key"].removeprefix(key): each["Size"] for page in pages for each in page.get("Contents", [])}
     except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("ListObjectsV2", uri, error) from error
+
+
+def times(session: boto3.Session, uri: str) -> dict[str, datetime]:
+    """Keys below a prefix, relative to it, with when each was written."""
+    bucket, key = parse(uri)
+    pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    try:
+        return {
+            each["Key"].removeprefix(key): each["LastModified"] for page in pages for each in page.get("Contents", [])
+        }
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise failure("ListObjectsV2", uri, error) from error
+
+
+def delete_folder(session: boto3.Session, uri: str) -> None:
+    """Delete every object below a prefix; where the bucket keeps versions, they can be had back for a while.
+
+    Raises:
+        BadInput: the prefix does not end with a slash: another folder's name may begin like it.
+    """
+    if not uri.endswith("/"):
+        raise BadInput(f"{uri!r} is no folder in S3; it has to end with /")
+    bucket, key = parse(uri)
+    for name in listing(session, uri):
+        try:
+            aws.client(session, "s3").delete_object(Bucket=bucket, Key=f"{key}{name}")
+        except (Boto3Error, BotoCoreError, ClientError) as error:
+            raise failure("DeleteObject", f"s3://{bucket}/{key}{name}", error) from error
 
 
 def folders(session: boto3.Session, uri: str) -> list[str]:

@@ -34,6 +34,25 @@ def history(json: JsonFlag = False) -> None:
     display.show_table(events.history(project, display.warning), columns, json, "nothing has happened yet")
 
 
+@app.command()
+def prune(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what is listed; without it nothing is.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """List what nothing needs any more, and remove it with --yes. Example: mlops prune --yes"""
+    from mlops import prune as housekeeping
+
+    items = housekeeping.prune(connected(), display.progress, act=yes)
+    columns = ["environment", "kind", "name", "days", "why"]
+    display.show_table(items, columns, json, "there is nothing that is old and not needed")
+    if items and not json:
+        print(
+            f"\n{len(items)} removed"
+            if yes
+            else f"\nnothing is removed yet: mlops prune --yes removes these {len(items)}"
+        )
+
+
 @group_commands.command("create")
 def create_groups(
     env: Annotated[list[str] | None, typer.Option("--env", help="Only this environment's; may be repeated.")] = None,
