@@ -92,6 +92,23 @@ def bootstrap_aws(
     carry_out(account.steps(settings.load(), env or (), display.progress), only_plan, yes, json)
 
 
+@bootstrap_commands.command("app")
+def bootstrap_app(
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", help="ACCOUNT=PROFILE, for an account of which the credentials are not."),
+    ] = None,
+    only_plan: PlanFlag = False,
+    yes: YesFlag = False,
+    json: JsonFlag = False,
+) -> None:
+    """Make the GitHub App by which AWS starts workflows, in a browser. Example: mlops bootstrap app"""
+    from mlops import settings
+    from mlops.setup import app as github_app
+
+    carry_out(github_app.steps(settings.load(), profile or (), display.progress), only_plan, yes, json)
+
+
 @app.command()
 def doctor(
     side: OnlyOption = None,

@@ -8,7 +8,7 @@ from typing import Any
 from mlops import rest
 from mlops.errors import BadInput
 from mlops.settings import Settings
-from mlops.setup import actions, environments, health, made, pins, repository, rulesets
+from mlops.setup import actions, environments, health, made, manifest, pins, repository, rulesets
 from mlops.setup.environments import Gate, Reviewer, Rules
 from mlops.setup.health import Check
 from mlops.setup.plan import Step
@@ -200,7 +200,15 @@ def removals(place: Repository, found: Found) -> list[Belonging]:
         else Belonging(what, "not made by the bootstrap")
         for what, path in paths.items()
     ]
+    things += [app_of(place, each.removeprefix(made.APP)) for each in sorted(found.made) if each.startswith(made.APP)]
     memory = f"variable {made.VARIABLE}"
     if found.made:
         things.append(Belonging(memory, remove=lambda: made.remove(place, made.VARIABLE)))
     return things
+
+
+def app_of(place: Repository, slug: str) -> Belonging:
+    """An App, which stays until a person deletes it."""
+    organisation = place.ask("GET", f"/users/{quoted(place.owner)}")["type"] == "Organization"
+    page = manifest.last_page(place, slug, organisation)
+    return Belonging(f"{made.APP}{slug}", f"GitHub lets only a person delete it: {page}")

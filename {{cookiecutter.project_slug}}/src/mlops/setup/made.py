@@ -10,6 +10,9 @@ from mlops.setup.repository import Repository
 VARIABLE = "MLOPS_BOOTSTRAP"
 """The repository's variable that remembers it. Environments and rulesets have no place for a mark of their own."""
 
+APP = "GitHub App "
+"""Begins what is remembered of an App; its name on GitHub follows."""
+
 
 def things(repository: Repository) -> frozenset[str]:
     """What is remembered, such as "environment dev"; nothing when the repository is not there."""
