@@ -62,21 +62,28 @@ def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
     return functions(
         "lambdas.dispatch.handler",
         **cloud.variables(),
-        ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-other", DRIFT_ALARMS="churn-prod-drift",
+        ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-challenger", DRIFT_ALARMS="churn-prod-drift",
         EVENTS_TABLE=TABLE, APP_SECRET=SECRET, GITHUB_REPOSITORY="acme/churn", GITHUB_REF="main",
         GITHUB_API_URL=github_app.url,
     )  # fmt: skip
 
 
 STARTS = [
-    (approved(1), "approved.yml", {"environment": "prod", "package": f"{ARN}/1"}),
+    (approved(1), "approved.yml", {"environment": "prod", "group": "champion", "package": f"{ARN}/1"}),
+    (
+        approved(1, ModelPackageGroupName="churn-prod-challenger", ModelPackageArn=f"{ARN}-challenger/1"),
+        "approved.yml",
+        {"environment": "prod", "group": "challenger", "package": f"{ARN}-challenger/1"},
+    ),
     (trained(), "training-finished.yml", {"job": "churn-prod-train-0123abcd-1"}),
     (trained("churn-prod-train-0123abcd-2", "Failed"), "training-finished.yml", {"job": "churn-prod-train-0123abcd-2"}),
     (alarm(), "retrain.yml", {"reason": "alarm churn-prod-drift"}),
 ]
 
 
-@pytest.mark.parametrize(("given", "workflow", "inputs"), STARTS, ids=["approved", "trained", "failed", "drift"])
+@pytest.mark.parametrize(
+    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "drift"]
+)
 def test_an_event_starts_its_workflow_once_however_often_it_comes(
     dispatch: Any, github: Any, given: dict[str, Any], workflow: str, inputs: dict[str, str]
 ) -> None:

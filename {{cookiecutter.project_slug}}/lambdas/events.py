@@ -74,7 +74,9 @@ def approved(event: Any, watched: Watched) -> Dispatch:
         raise Ignored(f"{group} is {status}")
     if not re.fullmatch(rf"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:[0-9]{{12}}:model-package/{group}/[0-9]+", package):
         raise Ignored(f"ModelPackageArn {package[:300]!r} is no version of {group}")
-    inputs = {"environment": watched.environment, "package": package}
+    # The challenger's group has an endpoint of its own.
+    contender = "challenger" if group == f"{watched.prefix}-challenger" else "champion"
+    inputs = {"environment": watched.environment, "group": contender, "package": package}
     return Dispatch("approved.yml", inputs, f"{package} {status}")
 
 

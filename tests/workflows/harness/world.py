@@ -132,8 +132,9 @@ class World:
         )
 
     def account(self, environment: str) -> str:
-        """The account of an environment."""
-        return str(next(each["account"] for each in self.settings["environments"] if each["name"] == environment))
+        """The account of an environment, also when it is named with its champion or challenger."""
+        name = environment.partition("-")[0]
+        return str(next(each["account"] for each in self.settings["environments"] if each["name"] == name))
 
     def versions(self, environment: str) -> list[Version]:
         """All versions of an environment's group, the oldest first."""
@@ -147,7 +148,7 @@ class World:
         """Digest of the model that an endpoint serves, computed from the artefact in S3; empty without an endpoint."""
         client = self.client("sagemaker", environment)
         name = f"{self.slug}-{environment}"
-        if not client.list_endpoints(NameContains=name)["Endpoints"]:
+        if name not in {each["EndpointName"] for each in client.list_endpoints(NameContains=name)["Endpoints"]}:
             return ""
         config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
         [variant] = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
@@ -296,11 +297,14 @@ class World:
         return str(json.loads(file.read_text(encoding="utf-8"))["url"])
 
 
-def bake(template: Path, folder: Path) -> Path:
+def bake(template: Path, folder: Path, *answers: str) -> Path:
     """A project as the template makes it, for AWS accounts, with its hook's first commit on main and dev."""
     environment = {**CLEAN, "MLOPS_TEMPLATE_OFFLINE": "1", "HOME": str(folder)}
     subprocess.run(
-        [sys.executable, "-m", "cookiecutter", str(template), "--no-input", "-o", str(folder), "model_groups=aws"],
+        [
+            *(sys.executable, "-m", "cookiecutter", str(template), "--no-input", "-o", str(folder)),
+            *("model_groups=aws", *answers),
+        ],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -11,8 +11,13 @@ from static.rules import COMMAND
 HERE, FORK = "team/project", "somebody/project"
 READY = {"check": {"ready": "true"}}
 TRAINED = {**READY, "train": {"trained": "true"}}
-WAITING = {**READY, "copy": {"pending": "true", "version": "3"}}
-SERVED = {**READY, "copy": {"pending": "false", "version": "3"}}
+BASIC = {"version": "3", "contest": "false"}
+WAITING = {**READY, "copy": {**BASIC, "pending": "true"}}
+SERVED = {**READY, "copy": {**BASIC, "pending": "false"}}
+ADVANCED = {"version": "3", "contest": "true", "challenger-version": "2"}
+CONTEST = {**READY, "copy": {**ADVANCED, "pending": "true", "challenger-pending": "true"}}
+CHALLENGES = {**READY, "copy": {**ADVANCED, "pending": "true", "challenger-pending": "false"}}
+BOTH_SERVED = {**READY, "copy": {**ADVANCED, "pending": "false", "challenger-pending": "false"}}
 
 STARTS = [
     ("push", "feature/deeper-trees", {"feature"}),
@@ -36,6 +41,8 @@ COMMANDS = {
     "feature.report": ["roles", "report"],
     "feature.way": [],
     "main.copy": ["roles", "promote", "report"],
+    "main.approve-challenger": ["roles", "approve"],
+    "main.reject-challenger": ["roles", "reject"],
     "main.approve": ["roles", "approve"],
     "main.reject": ["roles", "reject"],
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
@@ -60,8 +67,19 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "dev.train": ("_train", {"job": "${{ inputs.job }}"}),
     "dev.deploy": ("_deploy", {"environment": "dev", "promote": True}),
     "main.check": ("_check", {}),
+    "main.challenger": (
+        "_deploy",
+        {"environment": "prod", "group": "challenger", "version": "${{ needs.copy.outputs.challenger-version }}"},
+    ),
     "main.deploy": ("_deploy", {"environment": "prod", "version": "${{ needs.copy.outputs.version }}"}),
-    "approved.deploy": ("_deploy", {"environment": "${{ inputs.environment }}", "version": "${{ inputs.package }}"}),
+    "approved.deploy": (
+        "_deploy",
+        {
+            "environment": "${{ inputs.environment }}",
+            "group": "${{ inputs.group }}",
+            "version": "${{ inputs.package }}",
+        },
+    ),
 }
 """The reusable workflow that each other job calls, and what it is given."""
 
@@ -77,13 +95,14 @@ BY_HAND = {**PUSH, "event_name": "workflow_dispatch"}
 ON_MAIN = {**BY_HAND, "ref": "refs/heads/main"}
 NEW = {"check": {"ready": "false"}}
 
+CONTENDER: dict[str, tuple[list[str] | None, str | None]] = {"group": (["champion", "challenger"], "champion")}
 FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
     "dev": {"job": (None, "")},
     "feature": {"job": (None, "")},
     "training-finished": {"job": (None, None)},
-    "approved": {"environment": (["prod", "dev"], "prod"), "package": (None, "")},
-    "rollback": {"environment": (["prod", "dev"], "prod"), "version": (None, "")},
-    "teardown": {"environment": (["dev", "prod"], "dev"), "confirm": (None, None)},
+    "approved": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "package": (None, "")},
+    "rollback": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "version": (None, "")},
+    "teardown": {"environment": (["dev", "prod"], "dev"), **CONTENDER, "confirm": (None, None)},
 }
 """What a person is asked: the choices, which are the environments that serve, and what is taken without an answer."""
 
@@ -123,6 +142,67 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
         WAITING,
         ["check", "copy", "approve"],
     ),
+    ("main", "copies, and does not report", PUSH, {"copy": "failure"}, WAITING, ["check", "copy"]),
+    (
+        "main",
+        "a contest",
+        PUSH,
+        {},
+        CONTEST,
+        ["check", "copy", "approve-challenger", "challenger", "approve", "deploy"],
+    ),
+    (
+        "main",
+        "the challenger is rejected",
+        PUSH,
+        {"approve-challenger": "failure"},
+        CONTEST,
+        ["check", "copy", "approve-challenger", "reject-challenger"],
+    ),
+    (
+        "main",
+        "cancelled once the challenger is rejected",
+        PUSH,
+        {"approve-challenger": "failure", CANCELLED_AFTER: "approve-challenger"},
+        CONTEST,
+        ["check", "copy", "approve-challenger"],
+    ),
+    (
+        "main",
+        "cancelled once the challenger is approved",
+        PUSH,
+        {CANCELLED_AFTER: "approve-challenger"},
+        CONTEST,
+        ["check", "copy", "approve-challenger"],
+    ),
+    (
+        "main",
+        "the challenger is rolled back",
+        PUSH,
+        {"challenger": "failure"},
+        CONTEST,
+        ["check", "copy", "approve-challenger", "challenger"],
+    ),
+    (
+        "main",
+        "cancelled once the challenger serves",
+        PUSH,
+        {CANCELLED_AFTER: "challenger"},
+        CONTEST,
+        ["check", "copy", "approve-challenger", "challenger"],
+    ),
+    (
+        "main",
+        "approved too early",
+        PUSH,
+        {"approve": "failure"},
+        CONTEST,
+        ["check", "copy", "approve-challenger", "challenger", "approve", "reject"],
+    ),
+    ("main", "serves as challenger", PUSH, {}, CHALLENGES, ["check", "copy", "challenger", "approve", "deploy"]),
+    ("main", "serves as both", PUSH, {}, BOTH_SERVED, ["check", "copy", "challenger", "deploy"]),
+    ("main", "copies for both, and does not report", PUSH, {"copy": "failure"}, CHALLENGES, ["check", "copy"]),
+    ("main", "copies again, and does not report", PUSH, {"copy": "failure"}, BOTH_SERVED, ["check", "copy"]),
     ("main", "cancelled while it copies", PUSH, {"copy": "cancelled"}, SERVED, ["check", "copy"]),
     ("main", "did not pass dev", PUSH, {"copy": "failure"}, SERVED, ["check", "copy"]),
     ("main", "did not pass dev, and said nothing", PUSH, {"copy": "failure"}, READY, ["check", "copy"]),

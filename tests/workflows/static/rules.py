@@ -218,6 +218,8 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
         return
     if given.get("queue") != "max":
         yield "of the runs that wait for it all but the newest are dropped"
+    if {"deploy", "rollback", "teardown"} & changing and "inputs.group" not in group:
+        yield "its lock does not name whose endpoint it changes, the champion's or the challenger's"
     where = "github.ref" if needs.duty == "train" else needs.environment
     where = "inputs.job" if "take-up" in changing else where
     if where not in group:
@@ -226,7 +228,7 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
         yield "a rollback waits for the rollout that it has to stop, or a rollout shares the rollback's lock"
 
 
-def places(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+def places(repo: Repository, document: Document, name: str, job: Document) -> Iterator[str]:
     """A job's environment is the one whose role it takes on, and makes a deployment record when it deploys."""
     needs = needs_of(repo, job.get("steps", []))
     given = job.get("environment")
@@ -237,7 +239,8 @@ def places(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     if not isinstance(given, dict) or not given.get("name"):
         yield "it takes on a role and has no environment, which is what the role trusts"
         return
-    wanted = f"{needs.environment}-approval" if needs.duty == "approve" else needs.environment
+    gate = "challenger-approval" if "--group challenger" in needs.scripts else "approval"
+    wanted = f"{needs.environment}-{gate}" if needs.duty == "approve" else needs.environment
     if given["name"] != wanted:
         yield f"its environment is {given['name']}, the role of {wanted} is taken on"
     if ("approve" in needs.commands) != (needs.duty == "approve"):
@@ -249,9 +252,23 @@ def places(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     for uses, inputs in own_actions(job):
         if inputs.get("environment", FIRST) != needs.environment:
             yield f"{uses} works on {inputs.get('environment', FIRST)}, the role is of {needs.environment}"
+    yield from contenders(repo, document, job)
     recorded = bool({"deploy", "rollback", "approve"} & needs.commands)
     if (given.get("deployment", True) is True) != recorded:
         yield "a deployment record is made without a deployment" if not recorded else "it deploys without a record"
+
+
+def contenders(repo: Repository, document: Document, job: Document) -> Iterator[str]:
+    """Where a workflow is told whose endpoint it is about, its actions and commands are told the same."""
+    given = [settings.get("inputs") or {} for settings in document["on"].values() if isinstance(settings, dict)]
+    wanted = "${{ inputs.group }}" if any("group" in each for each in given) else "champion"
+    for uses, inputs in own_actions(job):
+        takes = ((repo.called(uses) or {}).get("inputs") or {}).get("group")
+        if takes and inputs.get("group", takes.get("default")) != wanted:
+            yield f"{uses} works for the {inputs.get('group', takes.get('default'))}, the job for {wanted}"
+    for step in job.get("steps", []):
+        if "GROUP" in (step.get("env") or {}) and step["env"]["GROUP"] != wanted:
+            yield f"a command works for the {step['env']['GROUP']}, the job for {wanted}"
 
 
 def own_actions(job: Document) -> Iterator[tuple[str, Document]]:
