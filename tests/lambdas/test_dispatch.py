@@ -62,7 +62,8 @@ def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
     return functions(
         "lambdas.dispatch.handler",
         **cloud.variables(),
-        ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-challenger", DRIFT_ALARMS="churn-prod-drift",
+        ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-challenger",
+        DRIFT_ALARMS="churn-prod-drift",
         EVENTS_TABLE=TABLE, APP_SECRET=SECRET, GITHUB_REPOSITORY="acme/churn", GITHUB_REF="main",
         GITHUB_API_URL=github_app.url,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The advanced scenario through its real workflow: a merge serves as challenger first, and as champion when it is proven.
+"""The advanced scenario through its real workflow: a merge serves as challenger first, and as champion once proven.
 
 The model comes to dev's group by commands, as dev's own workflow brings it there; main.yml begins from it.
 """
