@@ -13,7 +13,7 @@ import yaml
 from {{cookiecutter.package_name}} import inference, rows
 from {{cookiecutter.package_name}}.schema import FEATURES
 
-CONTRACT = yaml.safe_load((Path(__file__).parent / "contract.yaml").read_text(encoding="utf-8"))
+CONTRACT = yaml.safe_load((Path(__file__).parent / "contract.yaml").read_text(encoding="utf-8"))["requests"]
 TYPES = {"string": str, "number": int | float, "array": list, "object": dict}
 
 

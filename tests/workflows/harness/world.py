@@ -179,7 +179,7 @@ class World:
     @cached_property
     def request(self) -> bytes:
         """Rows to ask endpoints with, from the contract."""
-        contract = yaml.safe_load((self.project / "tests" / "contract.yaml").read_text(encoding="utf-8"))
+        contract = yaml.safe_load((self.project / "tests" / "contract.yaml").read_text(encoding="utf-8"))["requests"]
         bodies = [each["body"] for each in contract if each["content_type"] == "text/csv" and "status" not in each]
         return str(bodies[0]).encode()
 

@@ -22,6 +22,10 @@ JSON = "application/json"
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "number": (int, float), "array": list, "object": dict}
 
 
+VERSION = 1
+"""The form of the file that this machinery reads: one that means something else has another number."""
+
+
 class Expectation(BaseModel):
     """What stands at one place in an answer."""
 
@@ -91,7 +95,7 @@ def read(file: Path) -> list[Request]:
     """The requests of a contract.
 
     Raises:
-        BadInput: the file is missing, is no YAML, holds no request, or one that is not in the form.
+        BadInput: the file is missing, is no YAML or of another version, holds no request, or one not in the form.
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -99,10 +103,18 @@ def read(file: Path) -> list[Request]:
         raise BadInput(f"{FILE.as_posix()}: {error.strerror}; without requests nothing can be verified") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{FILE.as_posix()}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, list) or not content:
-        raise BadInput(f"{FILE.as_posix()}: a list of at least one request is needed")
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        given = f"version is {content.get('version')!r}" if isinstance(content, dict) else "there is no version"
+        raise BadInput(f"{FILE.as_posix()}: {given}; this machinery reads version: {VERSION}, and requests: below it")
+    if extra := content.keys() - {"version", "requests"}:
+        raise BadInput(
+            f"{FILE.as_posix()}: {', '.join(sorted(map(str, extra)))} is not known; version and requests are"
+        )
+    requests = content.get("requests")
+    if not isinstance(requests, list) or not requests:
+        raise BadInput(f"{FILE.as_posix()}: requests: a list of at least one request is needed")
     try:
-        return [Request.model_validate(each) for each in content]
+        return [Request.model_validate(each) for each in requests]
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import display, endpoints
+from mlops import contract, display, endpoints
 from mlops.errors import BadInput, Failure
 from mlops.narration import Narrator, inside
 from mlops.playground import commit, edit, git, playground
@@ -168,9 +167,9 @@ def requests(root: Path, rows: int) -> str:
     Raises:
         BadInput: the contract has none.
     """
-    for request in yaml.safe_load((root / "tests" / "contract.yaml").read_text(encoding="utf-8")):
-        if request.get("content_type") == "text/csv" and request.get("status", 200) == 200:
-            *heading, row = str(request["body"]).strip().splitlines()[:2]
+    for request in contract.read(root / contract.FILE):
+        if request.content_type == "text/csv" and request.status == 200:
+            *heading, row = request.body.strip().splitlines()[:2]
             return "\n".join([*heading, *[row] * rows]) + "\n"
     raise BadInput(
         "tests/contract.yaml has no text/csv request with status 200; the demo sends its rows to the endpoint"

@@ -122,16 +122,12 @@ def deploy(
 
 @app.command()
 def verify(env: EnvironmentOption, group: GroupOption = None, json: JsonFlag = False) -> None:
-    """Send the requests of tests/contract.yaml to an endpoint, then its load. Example: mlops verify --env dev"""
-    from mlops import contract, loadtest
+    """Check an endpoint: its contract, the checks in tests/endpoint, its load. Example: mlops verify --env dev"""
+    from mlops import verification
 
     project, environment = opened(env, warm=True, group=group)
-    checks = contract.verify(project, environment, display.progress)
-    said = f"verified: {environment.endpoint_name} answers all {len(checks)} requests as agreed"
-    if load := loadtest.run(project, environment, display.progress):
-        display.show([*checks, load], f"{said}; under load {load}", json)
-    else:
-        display.show(checks, said, json)
+    found = verification.verify(project, environment, display.progress)
+    display.show(found, f"verified: {found}", json)
 
 
 @app.command()

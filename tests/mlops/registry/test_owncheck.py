@@ -1,0 +1,128 @@
+"""The team's own checks: each is run, what fails is named with its place, and nothing that they do ends the command."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops import contract, deployment, owncheck, settings, verification
+from mlops.errors import BadInput, Failure
+from mlops.owncheck import Endpoint
+
+BAD = '''"""Checks of many kinds."""
+
+import json
+
+def helper(answer):
+    assert answer == "yes", "the answer is " + answer
+
+def check_zulu(endpoint):
+    assert endpoint.environment == "prod"
+
+def check_with_a_helper(endpoint):
+    helper("no")
+
+def check_that_holds(endpoint):
+    assert endpoint.name == "churn-dev"
+
+def check_that_crashes(endpoint):
+    return json.loads("{")
+
+def check_that_leaves(endpoint):
+    raise SystemExit(3)
+
+def check_without_an_argument():
+    pass
+'''
+
+
+def ran(tmp_path: Path, **files: str) -> list[owncheck.OwnCheck]:
+    folder = tmp_path / "tests" / "endpoint"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    endpoint = Endpoint("churn-dev", "dev", folder.parent, None)  # type: ignore[arg-type]
+    return [each for file in sorted(folder.glob("*.py")) for each in owncheck.of_file(file, endpoint, tmp_path)]
+
+
+def test_every_check_is_run_in_order_and_what_fails_is_named_with_its_line(tmp_path: Path) -> None:
+    found = [(each.name, each.file, each.problem) for each in ran(tmp_path, check_all=BAD)]
+
+    file = "tests/endpoint/check_all.py"
+    assert found[:5] == [
+        ("check_zulu", f"{file}:9", 'assert endpoint.environment == "prod"'),
+        ("check_with_a_helper", f"{file}:6", "the answer is no"),
+        ("check_that_holds", f"{file}:14", ""),
+        (
+            "check_that_crashes",
+            f"{file}:18",
+            "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
+        ("check_that_leaves", f"{file}:21", "SystemExit: 3"),
+    ]
+    assert found[5][0] == "check_without_an_argument"
+    assert found[5][2].startswith("TypeError: check_without_an_argument() takes 0 positional arguments")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("import nothing_of_the_kind\n", ":1", "it can not be imported: ModuleNotFoundError"),
+        ("x = 1\ndef check_(:\n", ":2", "it can not be imported: SyntaxError"),
+        ("def test_something(endpoint):\n    pass\n", "", "it has no function check_...(endpoint)"),
+        ("from json import loads as check_loads\n", "", "it has no function check_...(endpoint)"),
+    ],
+)
+def test_a_file_without_a_check_that_runs_is_a_failure(tmp_path: Path, text: str, place: str, said: str) -> None:
+    (found,) = ran(tmp_path, check_it=text)
+
+    assert found.file == f"tests/endpoint/check_it.py{place}"
+    assert found.problem.startswith(said)
+
+
+def test_an_endpoint_is_held_to_contract_own_checks_and_load(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    team = settings.load(root)
+    folder = root / "tests" / "endpoint"
+    folder.mkdir()
+    (folder / "check_label.py").write_text(
+        "def check_that_requests_of_the_contract_are_at_hand(endpoint):\n"
+        "    (request, _) = endpoint.requests()\n"
+        "    answer = endpoint.predict(request.body, request.content_type)\n"
+        "    assert (answer.status, answer.json['label']) == (200, 'first')\n"
+        "\n"
+        "def check_that_a_refusal_is_an_answer(endpoint):\n"
+        "    assert endpoint.predict('bad', 'text/csv').status == 400\n"
+    )
+    world.in_dev()
+    deployment.deploy(team, world.dev, world.progress)
+
+    found = verification.verify(team, world.dev, world.progress)
+
+    assert str(found) == "churn-dev answers all 2 requests as agreed, passes 2 checks of its own"
+    assert world.said[-2:] == ["✓ that requests of the contract are at hand", "✓ that a refusal is an answer"]
+
+    (folder / "check_more.py").write_text("def check_it(endpoint):\n    assert endpoint.environment == 'prod'\n")
+    with pytest.raises(
+        Failure, match=r"churn-dev fails 1 of 3 checks of its own: check_it \(tests/endpoint/check_more"
+    ):
+        verification.verify(team, world.dev, world.progress)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- {name: a, content_type: b, body: c}\n", "there is no version; this machinery reads version: 1"),
+        ("version: 2\nrequests: []\n", "version is 2; this machinery reads version: 1"),
+        ("requests: [{name: a, content_type: b, body: c}]\n", "version is None"),
+        ("version: 1\n", "requests: a list of at least one request is needed"),
+        ("version: 1\nrequests: []\n", "requests: a list of at least one request is needed"),
+        ("version: 1\nrequests: [{name: a, content_type: b, body: c}]\nrequest: []\n", "request is not known"),
+    ],
+)
+def test_a_contract_of_another_version_is_not_guessed_at(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "contract.yaml").write_text(text)
+
+    with pytest.raises(BadInput, match=said):
+        contract.read(tmp_path / "contract.yaml")
