@@ -12,6 +12,7 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
+    "predictions", "transform",
     "status", "history", "prune", "reproduce", "report", "teardown", "groups", "bootstrap", "doctor", "destroy",
     "sandbox", "demo",
 ]  # fmt: skip
@@ -50,6 +51,7 @@ WRONG = [
     (["run", "train", "--env", "feature"], "leave one out"),
     (["deploy", "--env", "production"], "environment is 'production'; mlops.yaml has feature, dev, prod"),
     (["predict", "nowhere.csv"], "file is nowhere.csv"),
+    (["predictions", "--from", "yesterday"], "--from"),
     (["sandbox", "start", "--time-scale", "0"], "--time-scale"),
 ]
 

@@ -117,6 +117,58 @@ REFUSED = [
         {"environments.2.endpoint.alarms": [{"name": "d", "metric": "D", "below": 1, "seconds": 3600, "periods": 30}]},
         "CloudWatch looks back at most 86400 s",
     ),
+    (
+        {"environments.2.endpoint": {"kind": "async"}},
+        "mlops.yaml: environments.prod.endpoint: kind is none of real_time, serverless, batch: give one of them",
+    ),
+    (
+        {"environments.1.endpoint": {"kind": "serverless", "instances": 2}},
+        "mlops.yaml: environments.dev.endpoint: instances is not for kind serverless: it has none, give "
+        "max_concurrency; remove instances",
+    ),
+    (
+        {"environments.1.endpoint": {"kind": "serverless", "capture": {"percent": 100}}},
+        "capture is not for kind serverless: SageMaker captures nothing there; remove capture",
+    ),
+    (
+        {"environments.1.endpoint": {"kind": "serverless", "rollout": {"kind": "canary", "percent": 50}}},
+        "mlops.yaml: environments.dev.endpoint: rollout.kind is 'canary', which shifts a share of the instances",
+    ),
+    ({"environments.1.endpoint": {"kind": "serverless", "memory_mb": 512}}, "dev.endpoint.memory_mb is 512"),
+    ({"environments.1.endpoint": {"kind": "serverless", "memory_mb": 7168}}, "dev.endpoint.memory_mb is 7168"),
+    ({"environments.1.endpoint": {"kind": "serverless", "memory_mb": 1536}}, "1024 to 6144 in steps of 1024"),
+    ({"environments.1.endpoint": {"kind": "serverless", "max_concurrency": 201}}, "endpoint.max_concurrency is 201"),
+    (
+        {"environments.1.endpoint": {"kind": "serverless", "max_concurrency": 5, "provisioned_concurrency": 6}},
+        "provisioned_concurrency is 6, above max_concurrency 5",
+    ),
+    (
+        {
+            "environments.1.endpoint": {"kind": "serverless"},
+            "network": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
+        },
+        "mlops.yaml: environments.dev.endpoint.kind is serverless, which SageMaker puts into no network",
+    ),
+    (
+        {"environments.1.endpoint": {"kind": "batch", "rollout": {"kind": "all_at_once"}}},
+        "mlops.yaml: environments.dev.endpoint: rollout is not for kind batch: there is no endpoint; remove rollout",
+    ),
+    ({"environments.1.endpoint": {"kind": "batch", "payload_mb": 101}}, "dev.endpoint.payload_mb is 101"),
+    ({"environments.1.endpoint": {"kind": "batch", "payload_mb": 30, "concurrent": 4}}, "is over 100 MB"),
+    (
+        {"environments.2.endpoint": {"kind": "batch"}, "scenario": "advanced"},
+        "mlops.yaml: environments.prod.endpoint.kind is batch; the advanced scenario compares what endpoints answer",
+    ),
+    (
+        {
+            "scenario": "advanced",
+            "environments.2.challenger": {"endpoint": {"kind": "serverless"}},
+            "network": {"subnets": ["subnet-0a"], "security_groups": ["sg-0a"]},
+        },
+        "environments.prod.challenger.endpoint.kind is serverless",
+    ),
+    ({"environments.2.endpoint.capture": {"percent": 101}}, "prod.endpoint.capture.percent is 101"),
+    ({"environments.2.endpoint.capture": {"percent": 0}}, "prod.endpoint.capture.percent is 0"),
     ({"stages.prepare.spot": True}, "spot is for training jobs"),
     ({"stages.train.max_wait_seconds": 60}, "max_wait_seconds 60 is less than max_runtime_seconds 3600"),
     ({"stages.train.metrics": {"auc": "("}}, "metric auc has no valid regular expression"),

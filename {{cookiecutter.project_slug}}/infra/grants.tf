@@ -155,7 +155,11 @@ locals {
 
   run_jobs = concat(
     [
-      for kind, noun in { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" } : {
+      for kind, noun in merge(
+        { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" },
+        # Where models are served they may be served in batch; a change of kind asks no administrator.
+        { for job, noun in { "transform-job" = "TransformJob" } : job => noun if length(local.environment.endpoints) > 0 },
+        ) : {
         Action = [
           "sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Stop${noun}", "sagemaker:AddTags",
           "sagemaker:ListTags",

@@ -231,6 +231,9 @@ def _trial(project: Project, environment: Environment) -> list[Statement]:
 def _jobs(project: Project, environment: Environment) -> list[Statement]:
     names = [environment.named("*")]
     kinds = {"training-job": "TrainingJob", "processing-job": "ProcessingJob"}
+    if environment.endpoints:
+        # Where models are served they may be served in batch; a change of kind asks no administrator.
+        kinds["transform-job"] = "TransformJob"
     return [
         *(
             _allow(

@@ -63,6 +63,11 @@ class World:
         self.said: list[str] = []
         self.progress = self.said.append
 
+    def settings_with(self, environment: Environment) -> Settings:
+        """The project with one environment in place of the one of its name."""
+        own = [environment if each.name == environment.name else each for each in self.settings.environments]
+        return self.settings.model_copy(update={"environments": tuple(own)})
+
     def client(self, environment: Environment, service: str = "sagemaker") -> Any:
         """A client as the administrator of an environment's account."""
         return admin(self.server.url, environment.account, service)

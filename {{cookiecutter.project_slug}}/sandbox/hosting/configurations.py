@@ -19,7 +19,9 @@ def create_endpoint_config(call: Call) -> Answer:
     arn = call.arn("endpoint-config", name)
     check(call.parameters)
     for variant in variants(call.parameters):
-        models.found(call, variant["ModelName"])
+        model = models.found(call, variant["ModelName"])
+        if variant.get("ServerlessConfig") and (model.get("VpcConfig") or model.get("EnableNetworkIsolation")):
+            raise _invalid("VPC configuration and network isolation are not supported for serverless endpoints.")
     with call.sandbox.documents.lock:
         configurations = call.table(KIND)
         if name in configurations:
@@ -75,6 +77,11 @@ def variants(configuration: Document) -> list[Document]:
     return [*configuration["ProductionVariants"], *(configuration.get("ShadowProductionVariants") or [])]
 
 
+def is_serverless(configuration: Document) -> bool:
+    """Whether its endpoint has no instances."""
+    return any(variant.get("ServerlessConfig") for variant in configuration["ProductionVariants"])
+
+
 def check(configuration: Document) -> None:
     """Refuse settings that do not go together.
 
@@ -94,7 +101,7 @@ def check(configuration: Document) -> None:
         raise _invalid("At least one production variant must have a weight greater than 0.")
     for variant in everyone:
         _check_variant(variant)
-    if any(variant.get("ServerlessConfig") for variant in everyone):
+    if is_serverless(configuration):
         _check_serverless(configuration, everyone)
     if capture := configuration.get("DataCaptureConfig"):
         split(capture["DestinationS3Uri"])

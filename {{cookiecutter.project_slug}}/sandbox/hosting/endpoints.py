@@ -87,6 +87,7 @@ def update_endpoint(call: Call) -> Answer:
             raise _refused(
                 f'Cannot update endpoint "{endpoint["EndpointArn"]}" to the endpoint configuration that it has already.'
             )
+        _not_to_serverless(call, endpoint, configuration)
         kept = endpoint.get("LastDeploymentConfig") if given.get("RetainDeploymentConfig") else None
         deployment = given.get("DeploymentConfig") or kept
         steps = rollout.plan(deployment, configuration)
@@ -162,6 +163,14 @@ def _alarms(call: Call, deployment: Document | None) -> list[str]:
     names = [alarm["AlarmName"] for alarm in listed]
     alarms.exist(call.caller.account, call.caller.region, names)
     return names
+
+
+def _not_to_serverless(call: Call, endpoint: Document, configuration: Document) -> None:
+    current = configurations.found(call, endpoint["EndpointConfigName"])
+    if configurations.is_serverless(configuration) and not configurations.is_serverless(current):
+        raise _refused(
+            f'Endpoint "{endpoint["EndpointArn"]}" is instance-based and cannot be converted to a serverless endpoint.'
+        )
 
 
 def _same_variants(call: Call, endpoint: Document, configuration: Document) -> None:

@@ -15,6 +15,7 @@ from sandbox.jobs.container import Container
 from sandbox.jobs.interpreter import interpreter
 from sandbox.jobs.logs import LogStream
 from sandbox.jobs.storage import NotReadable, storage
+from sandbox.operations import Refusal
 from sandbox.sandbox import Sandbox
 
 _DRAIN_SECONDS = 2.0
@@ -38,8 +39,15 @@ class Fleet:
     _closed: bool = False
 
     def enter(self) -> bool:
-        """Announce a request; False when the fleet is being taken down and takes none any more."""
+        """Announce a request; False when the fleet is being taken down and takes none any more.
+
+        Raises:
+            Refusal: it is serverless, and answers as many as it may already.
+        """
+        most = self.configuration["ProductionVariants"][0].get("ServerlessConfig", {}).get("MaxConcurrency")
         with self._free:
+            if most is not None and self._busy >= most and not self._closed:
+                raise Refusal("ThrottlingException", "Rate exceeded: MaxConcurrency of the endpoint is reached.", 429)
             self._busy += 0 if self._closed else 1
             return not self._closed
 

@@ -13,7 +13,7 @@ from mlops import aws
 from mlops.display import Progress
 from mlops.errors import Failure
 
-Kind = Literal["training", "processing"]
+Kind = Literal["training", "processing", "transform"]
 
 NAME_LIMIT = 63
 """Characters of a job's name. Source: SageMaker's API reference, TrainingJobName and ProcessingJobName."""

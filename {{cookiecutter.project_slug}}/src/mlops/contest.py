@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from mlops.criteria import Model
-from mlops.serving import Endpoint
+from mlops.serving import Serving, kind_of
 
 LONGEST_HOURS = 24 * 60
 """CloudWatch keeps the figures of five minutes for 63 days; what is asked has to be known to the end."""
@@ -18,7 +18,7 @@ OF_ONE_ENDPOINT = "alarms"
 class Challenger(Model):
     """The challenger of an advanced production; in the basic scenario it waits here unused."""
 
-    endpoint: Endpoint = Field(description="what is given differs from the environment's own endpoint, the rest is its")
+    endpoint: Serving = Field(description="what is given differs from the environment's own endpoint, the rest is its")
     requests: int = Field(default=0, ge=0, le=1_000_000_000, description="that it has to have been asked, none when 0")
     hours: float = Field(default=0, ge=0, le=LONGEST_HOURS, description="that it has to have served, none when 0")
 
@@ -31,10 +31,12 @@ def completed(given: Any) -> Any:
     own, other = given.get("endpoint"), challenger.get("endpoint", {})
     if not isinstance(own, dict) or not isinstance(other, dict):
         return given
+    if "kind" in other and kind_of(other) != kind_of(own):
+        return given  # Of another kind, it has other settings.
     shared = {name: value for name, value in own.items() if name != OF_ONE_ENDPOINT}
     return {**given, "challenger": {**challenger, "endpoint": {**shared, **other}}}
 
 
-def inherited(endpoint: Endpoint | None) -> Endpoint | None:
+def inherited(endpoint: Serving | None) -> Serving | None:
     """The endpoint of a challenger of which the settings say nothing."""
     return endpoint and endpoint.model_copy(update={OF_ONE_ENDPOINT: ()})

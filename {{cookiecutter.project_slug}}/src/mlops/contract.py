@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +12,10 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlops import aws, endpoints
+from mlops import aws, batch, endpoints
+from mlops.batch import Text
 from mlops.errors import BadInput, Failure
+from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
 FILE = Path("tests/contract.yaml")
@@ -78,10 +80,8 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
         Failure: an answer is not as agreed: each is named with what was expected and what came.
     """
     requests = read(settings.root / FILE)
-    session = aws.session(settings, environment, "deploy")
     checks, problems = [], []
-    for request in requests:
-        answer = ask(session, environment.endpoint_name, request)
+    for request, answer in answered(settings, environment, requests, progress):
         if problem := mismatch(request, answer):
             problems.append(f"{request.name}: {problem}")
         progress(f"{'✗' if problem else '✓'} {request.name}")
@@ -89,6 +89,25 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
     if problems:
         raise Failure(f"{environment.endpoint_name} breaks {FILE.as_posix()}: {'; '.join(problems)}")
     return checks
+
+
+def answered(
+    settings: Settings, environment: Environment, requests: list[Request], progress: Callable[[str], None]
+) -> Iterator[tuple[Request, Answer]]:
+    """Requests with what an environment's endpoint answers; where it has none, with what a transform job answers.
+
+    A job ends at the first refusal, so those that a model has to refuse are not sent in batch.
+    """
+    if not isinstance(environment.endpoint, Batch):
+        session = aws.session(settings, environment, "deploy")
+        for request in requests:
+            yield request, ask(session, environment.endpoint_name, request)
+        return
+    sent = [request for request in requests if request.status == 200]
+    texts = [Text(each.name, each.body, each.content_type, each.accept) for each in sent]
+    progress(f"{len(sent)} of {len(requests)} requests are answered with 200 and go through transform jobs")
+    for request, text in zip(sent, batch.answers(settings, environment, texts, progress), strict=True):
+        yield request, Answer(status=200, content_type=request.accept, text=text)
 
 
 def read(file: Path) -> list[Request]:

@@ -4,12 +4,13 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, trial
+from mlops import alarms, approval, aws, batch, endpoints, packages, rollouts, served, trial
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.rollback import rollback as rollback
+from mlops.serving import Batch, Serverless
 from mlops.settings import Environment, Settings
 
 BY = "mlops deploy"
@@ -41,12 +42,15 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     if brought is not None:
         refuse_unapproved(session, environment, brought)
     package = approved(session, environment, progress)
+    if isinstance(environment.endpoint, Batch):
+        return batch.ready(session, settings, environment, package, progress)
     found = endpoints.settle(session, endpoint, progress)
     if found is not None and found.status == "Failed":
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
         endpoints.remove(session, endpoint, progress)
         found = None
     if found is not None:
+        refuse_another_kind(environment, found)
         served.mark(session, settings, environment, found.config)
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
@@ -100,6 +104,21 @@ def refuse_unapproved(session: boto3.Session, environment: Environment, version:
     if package.status == "Rejected":
         raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
     raise NotApproved(f"{about}: {command}")
+
+
+def refuse_another_kind(environment: Environment, found: State) -> None:
+    """Say before SageMaker does that it makes no endpoint with instances serverless; the other way it does.
+
+    Raises:
+        Failure: it would have to.
+    """
+    if isinstance(environment.endpoint, Serverless) and not found.serverless:
+        endpoint = environment.endpoint_name
+        raise Failure(
+            f"{endpoint} has instances, and SageMaker makes no such endpoint serverless: mlops teardown "
+            f"{environment.options} --confirm {endpoint} ends it, mlops deploy {environment.options} makes it anew; "
+            "in between nobody is answered"
+        )
 
 
 def version_of(text: str, environment: Environment) -> int:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlops import aws, captures, disks, groups
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import ModelPackage
+from mlops.serving import Batch, Endpoint, Serverless
 from mlops.settings import Environment, Settings
 
 Progress = Callable[[str], None]
@@ -40,6 +41,7 @@ class State:
     pending: str | None
     failure: str
     modified: datetime
+    serverless: bool
 
     @property
     def settled(self) -> bool:
@@ -81,6 +83,7 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
         pending=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
         failure=" ".join(answer.get("FailureReason", "").split()),
         modified=answer["LastModifiedTime"],
+        serverless=any("CurrentServerlessConfig" in each for each in answer.get("ProductionVariants", [])),
     )
 
 
@@ -146,17 +149,26 @@ def model_settings(settings: Settings, environment: Environment) -> dict[str, An
 
 
 def variant_settings(settings: Settings, environment: Environment) -> dict[str, Any]:
-    """What the settings say of a configuration: its instances and the key of their disks."""
-    if environment.endpoint is None:
-        raise BadInput(f"{environment.name} has no endpoint in mlops.yaml")
-    instance_type = environment.endpoint.instance_type
-    given: dict[str, Any] = {
-        "InstanceType": instance_type,
-        "InitialInstanceCount": environment.endpoint.instances,
-    }
-    if key := disks.key(environment.kms_key, instance_type):
-        given["KmsKeyId"] = key
-    return given
+    """What the settings say of a configuration: its instances and the key of their disks, or what it has instead.
+
+    Of a batch environment, which has none, it is nothing: what its jobs run on changes no model.
+    """
+    match environment.endpoint:
+        case Endpoint() as endpoint:
+            key = disks.key(environment.kms_key, endpoint.instance_type)
+            return {
+                "InstanceType": endpoint.instance_type,
+                "InitialInstanceCount": endpoint.instances,
+                **({"KmsKeyId": key} if key else {}),
+            }
+        case Serverless() as endpoint:
+            given = {"MemorySizeInMB": endpoint.memory_mb, "MaxConcurrency": endpoint.max_concurrency}
+            if endpoint.provisioned_concurrency:
+                given["ProvisionedConcurrency"] = endpoint.provisioned_concurrency
+            return {"ServerlessConfig": given}
+        case Batch():
+            return {}
+    raise BadInput(f"{environment.name} has no endpoint in mlops.yaml")
 
 
 def prepare(session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage) -> str:
@@ -167,13 +179,8 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
     Returns:
         The configuration's name, which is the model's too.
     """
+    name = model(session, settings, environment, package)
     client = aws.client(session, "sagemaker")
-    name = config_name(settings, environment, package)
-    with aws.explained("CreateModel", name), unless_done("already exist"):
-        # The package has the container's Environment; SageMaker takes it in one place only.
-        client.create_model(
-            ModelName=name, PrimaryContainer={"ModelPackageName": package.arn}, **model_settings(settings, environment)
-        )
     variant = variant_settings(settings, environment)
     key = {"KmsKeyId": variant.pop("KmsKeyId")} if "KmsKeyId" in variant else {}
     capture = environment.endpoint.capture if environment.endpoint else None
@@ -184,6 +191,17 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
             Tags=groups.tags(settings, environment),
             **key,
             **captures.configuration(environment, capture, captures.root(environment, environment.endpoint_name), name),
+        )
+    return name
+
+
+def model(session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage) -> str:
+    """Make the model of a version, unless it is there. Returns its name."""
+    name = config_name(settings, environment, package)
+    with aws.explained("CreateModel", name), unless_done("already exist"):
+        # The package has the container's Environment; SageMaker takes it in one place only.
+        aws.client(session, "sagemaker").create_model(
+            ModelName=name, PrimaryContainer={"ModelPackageName": package.arn}, **model_settings(settings, environment)
         )
     return name
 
@@ -247,10 +265,12 @@ def predict(settings: Settings, environment: Environment, body: bytes, content_t
     """Ask an environment's endpoint.
 
     Raises:
-        BadInput: the model refuses the request, and says why.
+        BadInput: the model refuses the request, and says why; or the environment has no endpoint.
         NotFound: there is no such endpoint.
         Failure: the model failed, or AWS refuses.
     """
+    if isinstance(environment.endpoint, Batch):
+        raise BadInput(f"{environment.label} is of kind batch: mlops transform FILE {environment.options}")
     session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
     found = state(session, endpoint)

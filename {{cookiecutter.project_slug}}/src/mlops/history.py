@@ -7,9 +7,10 @@ from itertools import islice
 
 import boto3
 
-from mlops import approval, aws, endpoints, packages
+from mlops import approval, aws, endpoints, inventory, packages
 from mlops.errors import NotFound
 from mlops.packages import ModelPackage
+from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
 VERSIONS = 100
@@ -71,9 +72,15 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
 def rollouts_of(session: boto3.Session, environment: Environment, described: list[ModelPackage]) -> Iterator[Event]:
     """When each version began to be rolled out on the environment's endpoint: its configurations tell."""
     versions = {package.version: package for package in described}
-    for config, when in endpoints.configs(session, environment.group):
+    in_batch = isinstance(environment.endpoint, Batch)
+    made = endpoints.configs(session, environment.group)
+    if in_batch:
+        models = inventory.models(session, environment)
+        made = [(name, when) for name, when in models if inventory.group_of(name) == environment.group]
+    where = "for transform jobs" if in_batch else f"on {environment.endpoint_name}"
+    for config, when in made:
         if package := versions.get(endpoints.version_of(config) or 0):
-            yield event(package, "deployed", when, "", f"on {environment.endpoint_name}")
+            yield event(package, "deployed", when, "", where)
 
 
 def event(package: ModelPackage, what: str, when: datetime, who: str, why: str) -> Event:

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, captures, endpoints
+from mlops import aws, captures, endpoints, records
 from mlops.captures import Captured, Side
 from mlops.display import Progress
 from mlops.errors import BadInput, NotFound
@@ -201,10 +201,7 @@ def split(side: Side) -> list[Any] | None:
         content = json.loads(side.text)
     except ValueError:
         return None
-    if isinstance(content, dict):
-        arrays = [value for value in content.values() if isinstance(value, list)]
-        content = (arrays[0] if arrays else [content]) if len(arrays) < 2 else None
-    return content if isinstance(content, list) else None
+    return records.rows_of(content)
 
 
 def decision(output: Any, capture: Capture | None) -> str | None:

@@ -8,6 +8,7 @@ from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, 
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import Entry
+from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
 BY = "mlops rollback"
@@ -36,6 +37,8 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     started = time.monotonic()
     session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
+    if isinstance(environment.endpoint, Batch):
+        return in_registry(session, settings, environment, progress, to)
     found = endpoints.state(session, endpoint)
     if found is None:
         raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
@@ -60,6 +63,32 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
         changed=not done,
         seconds=time.monotonic() - started,
     )
+
+
+def in_registry(
+    session: boto3.Session, settings: Settings, environment: Environment, progress: Progress, to: int | None
+) -> Deployment:
+    """The way back where there is no endpoint: the next job transforms by the newest version that is still approved.
+
+    Raises:
+        NotFound: there is no older one.
+    """
+    started = time.monotonic()
+    versions = packages.listing(session, environment.group)
+    approved = [entry for entry in versions if entry.status == "Approved"]
+    if not approved:
+        raise NotFound(f"{environment.group} has no approved version; mlops status shows what there is")
+    leaving = approved[0].version
+    done = finished(session, versions, leaving, to)
+    if to is None and not done and len(approved) == 1:
+        raise NotFound(f"{environment.group}: no approved version is older than {leaving}; mlops status shows them")
+    goal = to or (leaving if done else approved[1].version)
+    target, _ = chosen(session, settings, environment, versions, [], leaving, goal)
+    if not done:
+        reject(session, environment, versions, target, leaving, progress)
+    name = endpoints.model(session, settings, environment, packages.describe(session, target.arn))
+    seconds = time.monotonic() - started
+    return Deployment(name, target.arn, target.version, changed=not done, seconds=seconds)
 
 
 def left(
@@ -217,7 +246,7 @@ def go_back(
         found = None
     if found is not None and served_by(found.config) == target.version:
         return
-    if config is None:
+    if config is None or (found is not None and not fits(session, config, found)):
         config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))
     progress(f"{endpoint}: going back to version {target.version}")
     if found is None:
@@ -229,3 +258,12 @@ def go_back(
         why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
         raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")
     served.mark(session, settings, environment, config)
+
+
+def fits(session: boto3.Session, config: str, found: State) -> bool:
+    """Whether an endpoint can take a configuration: one that has got instances never is serverless again."""
+    if found.serverless:
+        return True
+    with aws.explained("DescribeEndpointConfig", config):
+        described = aws.client(session, "sagemaker").describe_endpoint_config(EndpointConfigName=config)
+    return not any("ServerlessConfig" in variant for variant in described["ProductionVariants"])

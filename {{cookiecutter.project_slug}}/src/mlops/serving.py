@@ -1,15 +1,21 @@
-"""Settings of how an environment serves its model: instances, rollout, alarms, load."""
+"""Settings of how an environment serves its model: on instances, serverless, or in batch; rollout, alarms, load."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from mlops.compute import InstanceType
+from mlops.compute import InstanceType, Network
 from mlops.criteria import Load, Model
 from mlops.signals import Alarm, Signal
 
 WAIT_LIMIT_SECONDS = 3600
 """SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
+
+MEMORY_STEP_MB = 1024
+BATCH_PAYLOAD_MB = 100
+"""The most that the requests of a transform job may hold at a time (MaxPayloadInMB in SageMaker's API reference)."""
+
+KINDS = ("real_time", "serverless", "batch")
 
 
 class AllAtOnce(Model):
@@ -48,15 +54,29 @@ class Capture(Model):
     decision_column: int | None = Field(default=None, ge=0, description="the same in an answer in CSV, from 0")
 
 
-class Endpoint(Model):
-    """How an environment serves its model."""
+class Watched(Model):
+    """What every kind of endpoint has: alarms that roll a deployment back, beside those that are made for it."""
 
-    instance_type: InstanceType = "ml.m5.large"
-    instances: int = Field(default=1, ge=1, le=100)
-    rollout: Rollout = AllAtOnce()
     alarms: tuple[Alarm, ...] = Field(
         default=(), max_length=7, description="what else rolls a deployment back: an alarm of yours, or of a metric"
     )
+
+    @model_validator(mode="after")
+    def alarms_have_names_of_their_own(self) -> Self:
+        """Two of a name would be one."""
+        names = [each.name if isinstance(each, Signal) else each for each in self.alarms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"alarms have the names {', '.join(names)}; each name may be given once")
+        return self
+
+
+class Endpoint(Watched):
+    """An endpoint on instances of its own, the default."""
+
+    kind: Literal["real_time"] = "real_time"
+    instance_type: InstanceType = "ml.m5.large"
+    instances: int = Field(default=1, ge=1, le=100)
+    rollout: Rollout = AllAtOnce()
     capture: Capture | None = Field(default=None, description="requests that are kept; none when not given")
     load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
 
@@ -69,10 +89,115 @@ class Endpoint(Model):
             )
         return self
 
+
+class Serverless(Watched):
+    """An endpoint without instances: it is paid for while it answers, and starts when it is asked."""
+
+    kind: Literal["serverless"]
+    memory_mb: int = Field(default=2 * MEMORY_STEP_MB, ge=MEMORY_STEP_MB, le=6 * MEMORY_STEP_MB)
+    max_concurrency: int = Field(default=20, ge=1, le=200, description="requests at a time; more are refused")
+    provisioned_concurrency: int | None = Field(default=None, ge=1, le=200, description="kept ready, and paid for")
+    rollout: AllAtOnce = AllAtOnce()
+    load: Load | None = None
+
+    capture: ClassVar[None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def instances_have_what_it_has_not(cls, given: Any) -> Any:
+        """Name what SageMaker does not have for it, with the way out."""
+        rollout = given.get("rollout") if isinstance(given, dict) else None
+        if isinstance(rollout, dict) and rollout.get("kind", "all_at_once") != "all_at_once":
+            raise ValueError(
+                f"rollout.kind is {rollout['kind']!r}, which shifts a share of the instances, and kind serverless has "
+                "none: give all_at_once"
+            )
+        return refused(
+            given,
+            "serverless",
+            {
+                "instance_type": "it has no instances, give memory_mb",
+                "instances": "it has none, give max_concurrency",
+                "capture": "SageMaker captures nothing there",
+                "autoscaling": "it scales by itself up to max_concurrency",
+            },
+        )
+
     @model_validator(mode="after")
-    def alarms_have_names_of_their_own(self) -> Self:
-        """Two of a name would be one."""
-        names = [each.name if isinstance(each, Signal) else each for each in self.alarms]
-        if len(set(names)) != len(names):
-            raise ValueError(f"alarms have the names {', '.join(names)}; each name may be given once")
+    def sizes_fit(self) -> Self:
+        """SageMaker has six sizes, and keeps no more ready than may be asked."""
+        if self.memory_mb % MEMORY_STEP_MB:
+            raise ValueError(f"memory_mb is {self.memory_mb}; SageMaker has 1024 to 6144 in steps of {MEMORY_STEP_MB}")
+        if (self.provisioned_concurrency or 0) > self.max_concurrency:
+            raise ValueError(
+                f"provisioned_concurrency is {self.provisioned_concurrency}, above max_concurrency "
+                f"{self.max_concurrency}: give at most as many"
+            )
         return self
+
+
+class Batch(Model):
+    """No endpoint: `mlops transform` sends whole files through the newest approved version, in a job."""
+
+    kind: Literal["batch"]
+    instance_type: InstanceType = "ml.m5.large"
+    instances: int = Field(default=1, ge=1, le=100, description="the files of an input are shared among them")
+    payload_mb: int = Field(default=6, ge=1, le=BATCH_PAYLOAD_MB, description="of a file that goes into one request")
+    concurrent: int = Field(default=1, ge=1, le=BATCH_PAYLOAD_MB, description="requests at a time to an instance")
+    timeout_seconds: int = Field(default=600, ge=1, le=3600, description="of a request")
+
+    rollout: ClassVar[AllAtOnce] = AllAtOnce(bake_seconds=0)
+    alarms: ClassVar[tuple[str, ...]] = ()
+    capture: ClassVar[None] = None
+    load: ClassVar[None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def endpoints_have_what_it_has_not(cls, given: Any) -> Any:
+        """Name what only an endpoint has."""
+        why = "there is no endpoint"
+        return refused(given, "batch", dict.fromkeys(("rollout", "alarms", "capture", "load", "autoscaling"), why))
+
+    @model_validator(mode="after")
+    def requests_fit(self) -> Self:
+        """SageMaker holds 100 MB of requests at a time."""
+        if self.payload_mb * self.concurrent > BATCH_PAYLOAD_MB:
+            raise ValueError(
+                f"payload_mb {self.payload_mb} times concurrent {self.concurrent} is over {BATCH_PAYLOAD_MB} MB, which "
+                "SageMaker holds at most: give less of one"
+            )
+        return self
+
+
+def refused(given: Any, kind: str, reasons: dict[str, str]) -> Any:
+    """Settings as they are, unless one is in them that their kind does not have.
+
+    Raises:
+        ValueError: it is named, with why.
+    """
+    for name, why in reasons.items():
+        if isinstance(given, dict) and name in given:
+            raise ValueError(f"{name} is not for kind {kind}: {why}; remove {name}")
+    return given
+
+
+def kind_of(given: Any) -> str:
+    """The kind that settings give, real_time when they give none."""
+    return str(given.get("kind", KINDS[0]) if isinstance(given, dict) else getattr(given, "kind", KINDS[0]))
+
+
+Serving = Annotated[
+    Annotated[Endpoint, Tag("real_time")] | Annotated[Serverless, Tag("serverless")] | Annotated[Batch, Tag("batch")],
+    Discriminator(
+        kind_of, custom_error_type="kind", custom_error_message=f"kind is none of {', '.join(KINDS)}: give one of them"
+    ),
+]
+
+
+def misplaced(endpoint: Endpoint | Serverless | Batch, network: Network | None, contest: bool) -> str:
+    """Why an environment can not serve like this, for reasons that lie outside of its endpoint; empty when it can."""
+    if isinstance(endpoint, Serverless) and network is not None:
+        return "is serverless, which SageMaker puts into no network: remove network, or give another kind"
+    if isinstance(endpoint, Batch) and contest:
+        return "is batch; the advanced scenario compares what endpoints answer: give real_time or serverless"
+    return ""

@@ -24,7 +24,7 @@ from mlops.criteria import Comparison, Data, Model, Threshold
 from mlops.errors import BadInput
 from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
 from mlops.retention import Retention
-from mlops.serving import Endpoint
+from mlops.serving import KINDS, Serving, misplaced
 
 FILE = "mlops.yaml"
 
@@ -49,7 +49,7 @@ class Environment(Model):
     name: EnvironmentName
     account: AccountId
     approval: Literal["automatic", "manual"] = "automatic"
-    endpoint: Endpoint | None = None
+    endpoint: Serving | None = None
     bucket_name: BucketName | None = Field(default=None, alias="bucket", description="an existing bucket")
     execution_role_name: RoleName | None = Field(default=None, alias="execution_role")
     roles: Roles = Field(default=Roles(), description="existing roles of the duties")
@@ -253,6 +253,16 @@ class Settings(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def endpoints_go_with_the_rest(self) -> Self:
+        """What SageMaker does not have together, and what a contest needs."""
+        for environment in self.environments[1:]:
+            for each in environment.contenders:
+                if each.endpoint and (why := misplaced(each.endpoint, self.network, bool(each.groups))):
+                    place = "challenger.endpoint" if each.is_challenger else "endpoint"
+                    raise ValueError(f"environments.{environment.name}.{place}.kind {why}")
+        return self
+
     def environment(self, name: str) -> Environment:
         """The environment of a name.
 
@@ -315,6 +325,8 @@ def line_of(problem: Any, content: Any, file: str) -> str:
     """One line for a person about one problem that pydantic found."""
     place: list[str] = []
     for part in problem["loc"]:
+        if part in {"all_at_once", "canary", "linear", "named_alarm", "signal", *KINDS}:
+            continue  # Which kind was given: it is not in the file as a place.
         content = (
             content[part]
             if isinstance(content, list) and isinstance(part, int) and part < len(content)
@@ -322,7 +334,7 @@ def line_of(problem: Any, content: Any, file: str) -> str:
         )
         if isinstance(part, int) and isinstance(content, dict) and "name" in content:
             place.append(str(content["name"]))
-        elif str(part) not in {"all_at_once", "canary", "linear", "named_alarm", "signal"}:
+        else:
             place.append(str(part))
     where = ".".join(place)
     text = problem["msg"].removeprefix("Value error, ")

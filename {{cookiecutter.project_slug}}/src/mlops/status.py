@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import boto3
+
 from mlops import aws, endpoints, packages
+from mlops.endpoints import State
 from mlops.errors import NotFound
+from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
 
@@ -17,6 +21,7 @@ class Row:
     version: int | None
     status: str
     fingerprint: str
+    kind: str
     endpoint: str
     endpoint_status: str
     serving: int | None
@@ -43,7 +48,7 @@ def row(settings: Settings, environment: Environment) -> Row:
         newest = next(packages.entries(session, environment.group), None)
     except NotFound:
         newest = None
-    serves = environment.endpoint is not None
+    serves = environment.endpoint is not None and not isinstance(environment.endpoint, Batch)
     found = endpoints.state(session, environment.endpoint_name) if serves else None
     return Row(
         environment=environment.name,
@@ -51,7 +56,19 @@ def row(settings: Settings, environment: Environment) -> Row:
         version=newest.version if newest else None,
         status=newest.status if newest else "",
         fingerprint=newest.fingerprint if newest else "",
+        kind=environment.endpoint.kind if environment.endpoint else "",
         endpoint=environment.endpoint_name if serves else "",
         endpoint_status=found.status if found else "",
-        serving=endpoints.version_of(found.config) if found else None,
+        serving=serving(session, environment, found),
     )
+
+
+def serving(session: boto3.Session, environment: Environment, found: State | None) -> int | None:
+    """The version that an environment's endpoint serves; of kind batch, the one that the next job transforms by."""
+    if not isinstance(environment.endpoint, Batch):
+        return endpoints.version_of(found.config) if found else None
+    try:
+        approved = next(packages.entries(session, environment.group, "Approved"), None)
+    except NotFound:
+        return None
+    return approved.version if approved else None

@@ -1,6 +1,7 @@
 """Objects in S3: their SHA-256, copies that are checked against it, files and folders to and fro."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,16 @@ def times(session: boto3.Session, uri: str) -> dict[str, datetime]:
         raise failure("ListObjectsV2", uri, error) from error
 
 
+def etags(session: boto3.Session, uri: str) -> dict[str, str]:
+    """Keys below a prefix, relative to it, with the tags that change with what the objects hold."""
+    bucket, key = parse(uri)
+    pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    try:
+        return {each["Key"].removeprefix(key): each["ETag"] for page in pages for each in page.get("Contents", [])}
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise failure("ListObjectsV2", uri, error) from error
+
+
 def delete_folder(session: boto3.Session, uri: str) -> None:
     """Delete every object below a prefix; where the bucket keeps versions, they can be had back for a while.
 
@@ -179,6 +190,17 @@ def delete_folder(session: boto3.Session, uri: str) -> None:
             aws.client(session, "s3").delete_object(Bucket=bucket, Key=f"{key}{name}")
         except (Boto3Error, BotoCoreError, ClientError) as error:
             raise failure("DeleteObject", f"s3://{bucket}/{key}{name}", error) from error
+
+
+def lines(session: boto3.Session, uri: str) -> Iterator[str]:
+    """The lines of an object of text, one after another, so that a large one needs little memory."""
+    try:
+        for line in body_of(session, uri).iter_lines(CHUNK):
+            yield line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Failure(f"{uri}: no text in UTF-8: {error}") from error
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise failure("GetObject", uri, error) from error
 
 
 def folders(session: boto3.Session, uri: str) -> list[str]:

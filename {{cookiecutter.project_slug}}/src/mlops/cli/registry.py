@@ -18,7 +18,7 @@ def status(json: JsonFlag = False) -> None:
     from mlops import status as environments
 
     project = connected()
-    columns = ["environment", "group", "version", "status", "serving", "endpoint_status"]
+    columns = ["environment", "group", "version", "status", "kind", "serving", "endpoint_status"]
     display.show_table(
         environments.status(project, display.warning), columns, json, "no model yet: mlops run --env feature trains one"
     )

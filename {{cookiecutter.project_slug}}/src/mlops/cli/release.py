@@ -187,6 +187,24 @@ def predict(
 
 
 @app.command()
+def transform(
+    source: Annotated[str, typer.Argument(help="A file, or s3://BUCKET/KEY; with a slash at the end, all below it.")],
+    env: EnvironmentOption = "prod",
+    output: Annotated[Path | None, typer.Option(help="Folder here that gets the answers too.")] = None,
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Send whole files through the newest approved version. Example: mlops transform cases.csv --env prod"""
+    from mlops import batch
+
+    project, environment = opened(env, warm=True, group=group)
+    result = batch.transform(project, environment, source, output, display.progress)
+    rows = sum(count or 0 for count in result.rows.values())
+    what = f"{rows} rows of {len(result.rows)} files by version {result.version}"
+    display.show(result, f"transformed: {what}, in {result.output}", json)
+
+
+@app.command()
 def predictions(
     env: EnvironmentOption = "prod",
     since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,

@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import aws
+from mlops.serving import Batch, Endpoint
 from mlops.settings import Environment, Settings
 from mlops.setup.health import Check
 
@@ -49,8 +50,11 @@ def needed(settings: Settings, environments: Sequence[Environment]) -> dict[str,
                 name = f"{stage.instance_type} for {kind} job usage"
                 needs[name] = max(needs[name], stage.instances)
         for each in environment.contenders:
-            if each.endpoint is not None:
-                needs[f"{each.endpoint.instance_type} for endpoint usage"] += 2 * each.endpoint.instances
+            match each.endpoint:
+                case Endpoint() as endpoint:
+                    needs[f"{endpoint.instance_type} for endpoint usage"] += 2 * endpoint.instances
+                case Batch() as batch:
+                    needs[f"{batch.instance_type} for transform job usage"] += batch.instances
     return dict(needs)
 
 
