@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from mlops import rest
+from mlops.setup import repository
 
 BOOTSTRAP = ("bootstrap", "github", "--reviewer", "mira", "--reviewer", "acme/reviewers", "--yes")
 
@@ -114,3 +115,23 @@ def test_no_token_is_shown_or_kept(hub, mlops, project, capsys, monkeypatch):
     assert hub.token not in said.out + said.err
     assert all(hub.token not in " ".join(map(str, command)) for command in seen)
     assert hub.token not in (project.root / ".git/config").read_text(encoding="utf-8")
+
+
+def test_a_push_that_is_refused_says_why(hub, mlops, capsys):
+    made = hub.create("acme", "churn", description="x (made by mlops bootstrap)")
+    hook = made.folder / "hooks/update"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+
+    assert mlops(*BOOTSTRAP) == 1
+    assert "! [remote rejected] main -> main (hook declined)" in capsys.readouterr().err
+
+
+def test_a_token_that_may_push_no_workflows_is_told_apart():
+    said = """To https://github.com/acme/churn.git
+ ! [remote rejected] main -> main (refusing to allow an OAuth App to create or update workflow without `workflow` scope)
+error: failed to push some refs to 'https://github.com/acme/churn.git'
+"""
+    assert repository.why(said).endswith("`workflow` scope); give the token that scope: gh auth refresh -s workflow")
+    assert repository.why("fatal: unable to access\nmore") == "fatal: unable to access"
+    assert repository.why("") == ""

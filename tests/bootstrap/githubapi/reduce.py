@@ -112,7 +112,7 @@ def facts(node: dict[str, Any], whole: dict[str, Any], closed: bool) -> dict[str
     more = node.get("additionalProperties")
     if isinstance(more, dict) and more:
         kept["additionalProperties"] = facts(more, whole, closed)
-    elif closed and node.get("properties") and more is None:
+    elif more is False or (closed and node.get("properties") and more is None):
         kept["additionalProperties"] = False
     if node.get("nullable"):
         kept = {"anyOf": [kept, {"type": "null"}]}

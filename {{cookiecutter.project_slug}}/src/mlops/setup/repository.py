@@ -216,8 +216,16 @@ def upload(settings: Settings, repository: Repository, url: str, branch: str) ->
     command = ["git", "-C", str(settings.root), "push", "--quiet", url, f"{reference}:{reference}"]
     done = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        raise Failure(f"git push {branch} to {url}: {lines[-1] if lines else f'exit code {done.returncode}'}")
+        raise Failure(f"git push {branch} to {url}: {why(done.stderr) or f'exit code {done.returncode}'}")
+
+
+def why(said: str) -> str:
+    """The line of a refused push that tells the reason."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if "rejected]" in line or line.startswith("fatal:")]
+    reason = (telling or lines or [""])[0 if telling else -1]
+    scope = "`workflow` scope" in reason
+    return f"{reason}; give the token that scope: gh auth refresh -s workflow" if scope else reason
 
 
 def origin(settings: Settings, repository: Repository) -> Step:
