@@ -18,6 +18,9 @@ from mlops.settings import Environment
 CSV, JSON = ["text/csv"], ["application/json", "application/jsonlines"]
 """What is captured as the text that it is. Of types that are not named SageMaker captures the base64 of every byte."""
 
+REPLAYED = "mlops-compare-"
+"""How the id of a request begins that is asked again to compare two models: no client has sent it."""
+
 READERS = 8
 """How many objects are read at a time: there are many, and each is small."""
 
@@ -129,7 +132,7 @@ def of_day(session: boto3.Session, folder: Folder, day: date) -> Iterator[Captur
         for uri, content in zip(objects, pool.map(lambda uri: storage.read(session, uri), objects), strict=True):
             for number, line in enumerate(content.decode("utf-8").splitlines(), start=1):
                 captured = parsed(folder, line, f"{uri} line {number}")
-                if captured.when.date() == day:
+                if captured.when.date() == day and not captured.request.startswith(REPLAYED):
                     yield captured
 
 

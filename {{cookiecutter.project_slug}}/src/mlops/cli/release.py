@@ -222,3 +222,24 @@ def predictions(
     log = predictionlog.write(project, environment, first, last, output, display.progress)
     what = f"{log.predictions} predictions of {log.endpoint} on {len(log.days)} days"
     display.show(log, f"written: {what}, from {first} to {last}, in {log.output}", json)
+
+
+@app.command()
+def compare(
+    env: EnvironmentOption = "prod",
+    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day; today, in UTC.")] = None,
+    requests: Annotated[int, typer.Option(min=1, help="How many captured requests at most.")] = 500,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV: request_id, label, and row where there are several.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Compare the challenger with the champion on its captured requests. Example: mlops compare --env prod"""
+    from mlops import duel
+
+    project, environment = opened(env, warm=True, group="challenger")
+    last = (until or datetime.now(UTC)).date()
+    first = since.date() if since else last - timedelta(days=6)
+    found = duel.compare(project, environment, first, last, requests, labels, display.progress)
+    display.show(found, str(found), json)

@@ -1,0 +1,137 @@
+"""The duel: champion and challenger on the same captured requests."""
+
+import csv
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops import approval, deployment, duel
+from mlops.compute import Stage
+from mlops.criteria import Compared, Comparison
+from mlops.duel import Round, Row
+from mlops.errors import BadInput, Failure
+from mlops.serving import Capture
+from mlops.settings import Environment, Settings
+
+COMPARISON = Comparison(
+    positive="ill",
+    resamples=400,
+    metrics=(Compared(metric="roc_auc", may_lose=0.01), Compared(metric="recall", may_lose=0.01)),
+)
+SETTINGS = Settings(
+    project="churn",
+    package="churn",
+    region="eu-west-1",
+    scenario="advanced",
+    environments=(
+        {"name": "dev", "account": "111111111111"},  # type: ignore[arg-type]
+        {"name": "prod", "account": "222222222222", "endpoint": {"capture": {"percent": 100, "decision": "label"}}},
+    ),
+    stages={"train": Stage(job="training")},
+    comparison=COMPARISON,
+)
+
+
+def capturing(environment: Environment) -> Environment:
+    endpoint = environment.endpoint.model_copy(update={"capture": Capture(percent=100, decision="label")})  # type: ignore[union-attr]
+    return environment.model_copy(update={"endpoint": endpoint})
+
+
+def serve(world: Any, label: str, *contenders: Environment) -> None:
+    world.promote(world.in_dev(label).fingerprint, world.prod)
+    for contender in contenders:
+        approval.approve(world.settings, contender, by="ines", why="good")
+        deployment.deploy(world.settings, contender, world.progress)
+
+
+def compared(world: Any, prod: Environment, wanted: int) -> duel.Duel:
+    """The duel once SageMaker has written so many captured requests."""
+    today = datetime.now(UTC).date()
+    champion, end = prod.contenders[0], time.monotonic() + 20
+    session = world.session(prod)
+    while len(list(duel.captured(session, champion, 1, today - timedelta(days=1), today))) < wanted:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return duel.compare(world.settings, prod, today - timedelta(days=1), today, 100, None, world.progress)
+
+
+@pytest.mark.slow
+def test_both_are_asked_what_the_champion_has_captured(advanced: Any) -> None:
+    prod = capturing(advanced.prod)
+    serve(advanced, "first", prod.contender("challenger"), prod)
+    for _ in range(3):
+        advanced.answer(prod)
+    with pytest.raises(Failure, match="are the same model"):
+        compared(advanced, prod, 3)
+    serve(advanced, "second", prod.contender("challenger"))
+
+    found = compared(advanced, prod, 3)
+    again = compared(advanced, prod, 3)
+
+    assert (found.champion, found.challenger) == ("churn-prod-champion version 1", "churn-prod-challenger version 2")
+    assert (found.requests, found.rows, found.failed) == (3, 3, 0)
+    assert (found.agreement.value, found.agreement.low) == (0.0, 0.0)
+    assert 0 < found.agreement.high < 1
+    assert found.latency_ms.low <= found.challenger_ms - found.champion_ms <= found.latency_ms.high
+    # What the duel itself has asked is captured too, and is no client's request.
+    assert again.requests == 3
+
+
+def rounds(count: int, noise: tuple[float, float], seed: int = 3) -> tuple[list[Round], dict[tuple[str, int], str]]:
+    """Requests with labels; champion and challenger see the truth through some noise."""
+    random_ = random.Random(seed)
+    made, labels = [], {}
+    for number in range(count):
+        ill = random_.random() < 0.4
+        labels[f"r{number}", 0] = "ill" if ill else "well"
+        answers = []
+        for spread in noise:
+            chance = min(1.0, max(0.0, (0.7 if ill else 0.3) + random_.gauss(0, spread)))
+            answers.append({"label": "ill" if chance >= 0.5 else "well", "probability": chance})
+        made.append(Round(10.0, 12.0 + random_.random(), [Row(f"r{number}", 0, *answers)]))
+    return made, labels
+
+
+@pytest.mark.parametrize(("noise", "word"), [((0.4, 0.05), "better"), ((0.05, 0.4), "worse")])
+def test_labels_that_have_come_in_tell_who_is_better(noise: tuple[float, float], word: str) -> None:
+    made, labels = rounds(400, noise)
+    packages: Any = (type("Package", (), {"name": "two"}), type("Package", (), {"name": "one"}))
+
+    found = duel.told(SETTINGS, SETTINGS.environment("prod"), packages, 400, made, labels)
+
+    assert [(each.metric, each.word) for each in found.judgements] == [("roc_auc", word), ("recall", word)]
+    assert found.labelled == 400
+    assert found.latency_ms.low > 1.5
+    assert found.latency_ms.high < 3.5
+    same = sum(each.rows[0].champion["label"] == each.rows[0].challenger["label"] for each in made)
+    assert found.agreement.value == same / 400
+    assert found.agreement.low < same / 400 < found.agreement.high
+
+
+def test_an_agreement_of_all_still_has_an_interval() -> None:
+    found = duel.share(20, 20, 0.95)
+
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert 0.8 < found.low < 0.9
+
+
+def test_labels_are_found_by_request_and_row(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    with file.open("w", newline="") as opened:
+        csv.writer(opened).writerows(
+            [("request_id", "row", "label"), ("a", 0, "ill"), ("a", 1, "well"), ("b", "", "ill")]
+        )
+
+    assert duel.read_labels(file) == {("a", 0): "ill", ("a", 1): "well", ("b", 0): "ill"}
+
+
+@pytest.mark.parametrize("text", ["id,label\na,ill\n", "request_id,row,label\na,first,ill\n"])
+def test_labels_in_another_form_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+
+    with pytest.raises(BadInput, match="columns request_id, label and"):
+        duel.read_labels(tmp_path / "labels.csv")
