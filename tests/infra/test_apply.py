@@ -17,8 +17,8 @@ BUCKETS = {name: f"churn-{name}-{account}" for name, account in
            zip(ENVIRONMENTS, ("111111111111", "111111111111", "222222222222"), strict=True)}  # fmt: skip
 DUTIES = {
     "feature": ("execution", "train", "deploy", "prune"),
-    "dev": ("execution", "deploy", "approve", "destroy", "prune"),
-    "prod": ("execution", "deploy", "approve", "destroy", "prune"),
+    "dev": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
+    "prod": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
 }
 ROLES = [(environment, duty) for environment, duties in DUTIES.items() for duty in duties]
 PEOPLE = ("data-scientist", "ml-engineer", "operations")
@@ -69,6 +69,8 @@ def test_a_role_may_what_the_sandboxes_may_and_use_the_keys(
     expected: set[tuple[str, str]] = set()
     if duty not in ("approve", "destroy", "prune"):
         actions = ("Decrypt", "Encrypt", "GenerateDataKey", "DescribeKey", "CreateGrant")
+        if duty == "monitor":
+            actions = ("Decrypt", "DescribeKey")
         expected |= {(f"kms:{action}", terraform.outputs(environment)["key"]) for action in actions}
     if (environment, duty) == ("prod", "deploy"):
         # In another account both sides have to allow; that account's key policy says which key it is.
@@ -232,6 +234,7 @@ RIGHT = [
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod-approval"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod-challenger-approval"),
     ("prod", "destroy", "repo:acme@1/churn@2:environment:prod"),
+    ("prod", "monitor", "repo:acme@1/churn@2:environment:prod"),
 ]
 WRONG = [
     ("feature", "train", "repo:acme/churn:environment:feature"),

@@ -13,7 +13,8 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
     "predictions", "transform",
-    "status", "history", "prune", "reproduce", "report", "teardown", "groups", "bootstrap", "doctor", "destroy",
+    "status", "history", "prune", "reproduce", "report", "monitor", "teardown", "groups", "bootstrap", "doctor",
+    "destroy",
     "sandbox", "demo",
 ]  # fmt: skip
 

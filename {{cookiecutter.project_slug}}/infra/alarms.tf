@@ -1,4 +1,4 @@
-# The alarms that roll a deployment back, for each endpoint: src/mlops/settings.py names them.
+# The alarms of each endpoint: those that roll a deployment back, which src/mlops/settings.py names, and the one on drift.
 locals {
   alarms = {
     errors = {
@@ -27,6 +27,16 @@ locals {
       missing   = "ignore"
       about     = "A person stops the rollout"
     }
+    # Measured once a day, by `mlops monitor`: between two measurements it stays as the last one said.
+    drift = {
+      metric    = "Drift"
+      namespace = "mlops"
+      statistic = "Maximum"
+      threshold = 1
+      missing   = "ignore"
+      period    = 3600
+      about     = "The endpoint is asked something else than its model learned from"
+    }
   }
 
   # The project's own, of each endpoint: those that the settings describe are made here, those that they only name
@@ -44,7 +54,7 @@ locals {
         local.alarms[pair[1]],
         {
           comparison = "GreaterThanOrEqualToThreshold"
-          period     = 60
+          period     = try(local.alarms[pair[1]].period, 60)
           periods    = 1
           dimensions = { EndpointName = pair[0], VariantName = local.variant }
         },

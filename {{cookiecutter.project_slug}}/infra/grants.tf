@@ -106,6 +106,37 @@ locals {
   ]
 }
 
+# Look at what endpoints were asked and what they serve, and measure in a namespace of its own.
+locals {
+  monitor = concat(
+    [
+      { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = local.bucket_arn },
+      {
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = [for part in ["captures", "baselines"] : "${local.bucket_arn}/${part}/*"]
+      },
+      { Effect = "Allow", Action = ["kms:Decrypt", "kms:DescribeKey"], Resource = local.key },
+    ],
+    [
+      for kind, noun in { "model" = "Model", "endpoint-config" = "EndpointConfig", "endpoint" = "Endpoint" } : {
+        Effect                    = "Allow"
+        Action                    = "sagemaker:Describe${noun}"
+        Resource                  = [for name in local.served : "arn:aws:sagemaker:${local.here}:${kind}/${name}"]
+      }
+    ],
+    [
+      { Effect = "Allow", Action = "sagemaker:DescribeModelPackage", Resource = local.versions[var.environment] },
+      {
+        Effect    = "Allow"
+        Action    = "cloudwatch:PutMetricData"
+        Resource  = "*"
+        Condition = { StringEquals = { "cloudwatch:namespace" = "mlops" } }
+      },
+    ],
+  )
+}
+
 # Buckets and keys.
 locals {
   use_bucket = [

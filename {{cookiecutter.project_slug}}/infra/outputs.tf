@@ -18,7 +18,7 @@ output "roles" {
 }
 
 output "alarms" {
-  description = "The alarms that roll a deployment back."
+  description = "The alarms that roll a deployment back, and those on drift."
   value       = sort(keys(aws_cloudwatch_metric_alarm.endpoint))
 }
 

@@ -6,6 +6,7 @@ locals {
     { deploy = [var.environment], prune = [] },
     local.before == null ? { train = [var.environment] } : {
       destroy                      = [var.environment]
+      monitor                      = [var.environment]
       # An approval's environment is the one that waits for reviewers.
       approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
     },
@@ -18,6 +19,7 @@ locals {
     approve = local.approve
     destroy = local.destroy
     prune   = local.prune
+    monitor = local.monitor
   }
 
   github   = "token.actions.githubusercontent.com"

@@ -48,6 +48,7 @@ def _roles(described: Project, environment: Environment, repository: str | None)
         gates = [f"{name.removeprefix(described.name + '-')}-approval" for name in environment.endpoints]
         duties["approve"] = (grants.approve, gates)
         duties["destroy"] = (grants.destroy, [environment.name])
+        duties["monitor"] = (grants.monitor, [environment.name])
     if repository is not None:
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
@@ -108,6 +109,15 @@ _EVERYWHERE: dict[str, dict[str, Any]] = {
         "threshold": 1.0,
         "namespace": "mlops",
         "treat_missing_data": "ignore",
+    },
+    # Measured once a day: between two measurements it stays as the last one said.
+    "drift": {
+        "metric_name": "Drift",
+        "statistic": "Maximum",
+        "threshold": 1.0,
+        "namespace": "mlops",
+        "treat_missing_data": "ignore",
+        "period": 3600,
     },
 }
 """The alarms of every endpoint, by the end of their names."""

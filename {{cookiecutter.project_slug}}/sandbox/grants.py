@@ -142,6 +142,25 @@ def prune(project: Project, environment: Environment) -> dict[str, Any]:
     return _document(statements)
 
 
+def monitor(project: Project, environment: Environment) -> dict[str, Any]:
+    """What monitoring does: read captures and baselines, find what serves, measure in its own namespace."""
+    names = _served(environment)
+    kinds = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
+    own = {"StringEquals": {"cloudwatch:namespace": "mlops"}}
+    return _document(
+        [
+            *_bucket(environment.bucket, write=False, parts=("captures", "baselines")),
+            *(
+                _allow([f"sagemaker:Describe{noun}"], _sagemaker(project, environment, kind, names))
+                for kind, noun in kinds.items()
+            ),
+            _allow(["sagemaker:DescribeModelPackage"], _versions(project, environment)),
+            {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": own},
+            *([_allow(list(_KEY_READ), [environment.kms_key])] if environment.kms_key else []),
+        ]
+    )
+
+
 def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:
     """Only over TLS, and the next environment's deploy role may read what it promotes."""
     arn = f"arn:aws:s3:::{environment.bucket}"

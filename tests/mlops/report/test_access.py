@@ -15,6 +15,7 @@ ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
         ("dev", "deploy", ACCOUNT.format("111111111111", "dev-deploy")),
         ("prod", "approve", ACCOUNT.format("222222222222", "prod-approve")),
         ("prod", "destroy", ACCOUNT.format("222222222222", "prod-destroy")),
+        ("prod", "monitor", ACCOUNT.format("222222222222", "prod-monitor")),
         ("prod", "", ""),
     ],
 )

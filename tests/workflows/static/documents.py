@@ -78,7 +78,9 @@ def started(repo: Repository, event: str, branch: str) -> set[str]:
     found = set()
     for path, document in repo.workflows.items():
         if event in document["on"]:
-            patterns = (document["on"][event] or {}).get("branches", ["**"])
+            # A schedule is a list of times, and has no filter.
+            filters = document["on"][event] if isinstance(document["on"][event], dict) else {}
+            patterns = filters.get("branches", ["**"])
             if any(pattern_of(each).fullmatch(branch) for each in patterns):
                 found.add(path.rpartition("/")[2].removesuffix(".yml"))
     return found

@@ -76,7 +76,7 @@ def changes(document: Document) -> Iterator[tuple[tuple[Any, ...], Any]]:
                 yield place, "single"
             case (
                 "name" | "environment" | "duty",
-                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy",
+                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy" | "monitor",
             ):
                 wrong = {"prod": "dev", "dev": "prod", "feature": "dev", "train": "deploy", "deploy": "approve"}
                 if key != "name" or place[-2:-1] == ("environment",):

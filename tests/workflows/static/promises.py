@@ -30,7 +30,12 @@ STARTS = [
     ("pull_request", "dev", {"feature"}),
     ("pull_request", "main", {"feature"}),
     ("pull_request", "feature/deeper-trees", set()),
-    ("workflow_dispatch", "main", {"approved", "dev", "feature", "rollback", "teardown", "training-finished"}),
+    (
+        "workflow_dispatch",
+        "main",
+        {"approved", "dev", "feature", "monitor", "rollback", "teardown", "training-finished"},
+    ),
+    ("schedule", "main", {"monitor"}),
 ]
 """An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
 
@@ -45,6 +50,7 @@ COMMANDS = {
     "main.reject-challenger": ["roles", "reject"],
     "main.approve": ["roles", "approve"],
     "main.reject": ["roles", "reject"],
+    "monitor.monitor": ["roles", "monitor"],
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
     "teardown.teardown": ["roles", "teardown"],
     "training-finished.take-up": ["roles", "take-up"],
@@ -101,6 +107,7 @@ FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
     "feature": {"job": (None, "")},
     "training-finished": {"job": (None, None)},
     "approved": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "package": (None, "")},
+    "monitor": {"environment": (["prod", "dev"], "prod")},
     "rollback": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "version": (None, "")},
     "teardown": {"environment": (["dev", "prod"], "dev"), **CONTENDER, "confirm": (None, None)},
 }
@@ -224,6 +231,8 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("rollback.rollback", "fails", {}, {2: "failure"}, [0, 1, 2, 4]),
     ("rollback.rollback", "has no role", {}, {1: "failure"}, [0, 1]),
     ("rollback.rollback", "is cancelled", {}, {2: "cancelled"}, [0, 1, 2]),
+    ("monitor.monitor", "has an AWS", {"outputs": {"setup": {"ready": "true"}}}, {}, [0, 1, 2]),
+    ("monitor.monitor", "has none yet", {"outputs": {"setup": {"ready": "false"}}}, {}, [0, 1]),
     ("feature.way", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
     ("feature.way", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
     ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),

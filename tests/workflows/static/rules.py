@@ -247,6 +247,8 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
         yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
     if ("teardown" in needs.commands) != (needs.duty == "destroy"):
         yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
+    if ("monitor" in needs.commands) != (needs.duty == "monitor"):
+        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
     if (needs.environment == FIRST) != (needs.duty == "train"):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):

@@ -17,6 +17,7 @@ SURVIVORS = {
     "workflows/feature.yml: without jobs.report.steps.1.with.environment": "feature is the default; said to be seen",
     "workflows/feature.yml: without jobs.report.concurrency.cancel-in-progress": "an older report is finished first",
     "workflows/feature.yml: without jobs.way.concurrency.cancel-in-progress": "an older check is finished first",
+    "workflows/monitor.yml: without jobs.monitor.concurrency.cancel-in-progress": "an older look is finished first",
 }
 """Mistakes that nothing finds, and why that is so."""
 

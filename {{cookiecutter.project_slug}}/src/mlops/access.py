@@ -39,6 +39,7 @@ class Access:
     deploy_role: str
     approve_role: str
     destroy_role: str
+    monitor_role: str
     seconds: int
 
     def outputs(self) -> dict[str, str]:
@@ -52,6 +53,7 @@ class Access:
             "deploy-role": self.deploy_role,
             "approve-role": self.approve_role,
             "destroy-role": self.destroy_role,
+            "monitor-role": self.monitor_role,
             "seconds": str(self.seconds),
         }
 
@@ -83,13 +85,15 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
         deploy_role=environment.role("deploy"),
         approve_role="" if first else environment.role("approve"),
         destroy_role="" if first else environment.role("destroy"),
+        monitor_role="" if first else environment.role("monitor"),
         seconds=session_seconds(settings, environment, duty),
     )
 
 
 def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
     """What is done in an environment, each under a role of its own."""
-    return ("train", "deploy") if settings.before(environment) is None else ("deploy", "approve", "destroy")
+    first = settings.before(environment) is None
+    return ("train", "deploy") if first else ("deploy", "approve", "destroy", "monitor")
 
 
 def missing(settings: Settings, first_push: bool) -> str:

@@ -131,3 +131,15 @@ class Load(Model):
     seconds: float = Field(gt=0, le=600)
     p95_ms: float = Field(gt=0, description="95 % of the requests are answered in less, as their sender sees it")
     errors: float = Field(default=0.0, ge=0, lt=1, description="share of the requests that may fail")
+
+
+class Monitoring(Model):
+    """From where on what an endpoint is asked is a drift away from what its model learned from."""
+
+    window_hours: int = Field(default=24, ge=1, le=24 * 90, description="how far back; captures expire after 90 days")
+    least_rows: int = Field(default=100, ge=10, description="with fewer rows nothing is said")
+    psi: float = Field(default=0.2, gt=0, description="population stability index; 0.1 is a change, 0.25 a shift")
+    missing: float = Field(default=0.02, ge=0, lt=1, description="by how much a share of missing values may grow")
+    confidence: float = Field(default=0.99, ge=0.5, lt=1, description="that a run without drift finds none")
+    output: str | None = Field(default=None, min_length=1, description="member of a prediction: the number to watch")
+    output_column: int | None = Field(default=None, ge=0, description="the same in an answer in CSV, from 0")

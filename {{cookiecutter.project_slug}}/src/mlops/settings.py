@@ -20,7 +20,7 @@ from pydantic import (
 from mlops import signals
 from mlops.compute import Image, Network, Stage
 from mlops.contest import Challenger, completed, inherited
-from mlops.criteria import Comparison, Data, Model, Threshold
+from mlops.criteria import Comparison, Data, Model, Monitoring, Threshold
 from mlops.errors import BadInput
 from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
 from mlops.retention import Retention
@@ -148,7 +148,7 @@ class Environment(Model):
         return self.role_arn(self.execution_role_name or self.own_role("execution"))
 
     def role(self, duty: str) -> str:
-        """ARN of the role that does one duty in the environment: train, deploy, approve, destroy or prune."""
+        """ARN of the role that does one duty in the environment: train, deploy, approve, destroy, prune or monitor."""
         return self.role_arn(self.roles.of(duty) or self.own_role(duty))
 
     def own_role(self, duty: str) -> str:
@@ -185,6 +185,7 @@ class Settings(Model):
     data: Data | None = None
     comparison: Comparison | None = None
     retention: Retention = Retention()
+    monitoring: Monitoring = Monitoring()
     network: Network | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
 

@@ -7,7 +7,7 @@ import traceback
 import typer
 
 from mlops import display
-from mlops.cli import laptop, model, registry, release, setup, workflow
+from mlops.cli import laptop, model, registry, release, setup, watch, workflow
 from mlops.errors import BadInput, Failure
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (model, release, registry, workflow, setup, laptop):
+for part in (model, release, registry, watch, workflow, setup, laptop):
     app.add_typer(part.app)
 app.add_typer(registry.group_commands, name="groups")
 app.add_typer(setup.bootstrap_commands, name="bootstrap")

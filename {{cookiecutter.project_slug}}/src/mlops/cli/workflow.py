@@ -16,7 +16,7 @@ WITHOUT_TRAINING = ("dev", "main")
 @app.command()
 def roles(
     env: EnvironmentOption = "feature",
-    duty: Annotated[str, typer.Option("--duty", help="train, deploy, approve or destroy.")] = "",
+    duty: Annotated[str, typer.Option("--duty", help="train, deploy, approve, destroy or monitor.")] = "",
     json: JsonFlag = False,
 ) -> None:
     """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
