@@ -84,7 +84,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
             self.end_headers()
             self.wfile.write(content.encode())
 
-        do_GET = do_POST = do_PATCH = answer
+        do_GET = do_POST = do_PATCH = do_PUT = answer
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing on the tests' output."""

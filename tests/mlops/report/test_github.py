@@ -66,6 +66,55 @@ def test_a_run_that_was_approved_in_the_end_is_not_rejected_for_its_first_attemp
         client.review("prod-approval", "rejected")
 
 
+JOBS = ("GET", "/repos/team/churn/actions/runs/77/jobs")
+
+
+def job(attempt, conclusion, steps=1, name="approve", started="16:00"):
+    return {
+        "name": name,
+        "run_attempt": attempt,
+        "conclusion": conclusion,
+        "steps": [{}] * steps,
+        "started_at": started,
+    }
+
+
+@pytest.mark.parametrize(
+    ("earlier", "reviews"),
+    [
+        ([job(1, "failure")], 1),
+        ([job(1, "failure", steps=0)], 1),
+        ([job(1, "failure"), job(2, "failure", started="17:00")], 2),
+    ],
+    ids=["approved, then failed", "rejected", "twice"],
+)
+def test_an_approval_of_an_earlier_attempt_is_none_of_this_one(github, monkeypatch, earlier, reviews):
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", str(len(earlier) + 1))
+    monkeypatch.setenv("GITHUB_JOB", "approve")
+    github.answers[JOBS] = {"jobs": [*earlier, job(len(earlier) + 1, None)]}
+    github.answers[APPROVALS] = [review("mira", "approved", str(each)) for each in range(reviews)]
+
+    with pytest.raises(Failure, match=f"nobody has approved this attempt of it in prod-approval: {reviews} reviews"):
+        client.review("prod-approval", "approved")
+    github.answers[APPROVALS].append(review("ines", "approved", "now"))
+
+    assert client.review("prod-approval", "approved").who == "mira, ines"
+
+
+def test_attempts_that_did_not_come_to_a_review_ask_for_none(github, monkeypatch):
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "4")
+    monkeypatch.setenv("GITHUB_JOB", "approve")
+    github.answers[JOBS] = {
+        "jobs": [
+            job(1, "skipped", steps=0), job(2, "cancelled", steps=0), job(1, "failure", name="copy"),
+            job(3, "failure"), job(4, "failure"), job(4, None, started="18:00"),
+        ]
+    }  # fmt: skip
+    github.answers[APPROVALS] = [review("mira", "approved"), review("ines", "approved", "now")]
+
+    assert client.review("prod-approval", "approved").why == "now"
+
+
 def pull(number, branch):
     return {"number": number, "head": {"ref": branch}}
 

@@ -1,5 +1,6 @@
 """GitHub's REST API, in the operations that workflows call; a token that lacks a permission is refused as there."""
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -133,6 +134,38 @@ def branch(request: Request) -> Answer:
     if not origin.has(name):
         return 404, {"message": "Not Found"}
     return 200, {"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": origin.head(name)}}
+
+
+@operation("POST", "/git/refs", "contents: write")
+def make_branch(request: Request) -> Answer:
+    """A new branch, which starts no workflow when a job makes it."""
+    name, origin = str(request.body["ref"]).removeprefix("refs/heads/"), request.github.origin
+    if origin.has(name):
+        return 422, {"message": "Reference already exists"}
+    origin.reset(name, request.body["sha"])
+    return 201, {"ref": request.body["ref"], "object": {"type": "commit", "sha": origin.head(name)}}
+
+
+@operation("GET", "/contents/{path*}", "contents: read")
+def content(request: Request) -> Answer:
+    """A file of a branch."""
+    found = request.github.origin.blob(request.query["ref"], request.parts["path"])
+    if found is None:
+        return 404, {"message": "Not Found"}
+    sha, data = found
+    return 200, {"type": "file", "encoding": "base64", "content": base64.encodebytes(data).decode(), "sha": sha}
+
+
+@operation("PUT", "/contents/{path*}", "contents: write")
+def write(request: Request) -> Answer:
+    """Commit a file to a branch; of one that is there the hash has to be known."""
+    origin, path, body = request.github.origin, request.parts["path"], request.body
+    there = origin.blob(body["branch"], path)
+    if there and there[0] != body.get("sha"):
+        return 409, {"message": f"{path} does not match {body.get('sha')}"}
+    text = base64.b64decode(body["content"]).decode()
+    sha = origin.commit(body["branch"], {path: text}, body["message"], author="github-actions[bot]")
+    return 200 if there else 201, {"commit": {"sha": sha}}
 
 
 @operation("POST", "/actions/workflows/{workflow}/dispatches", "actions: write")

@@ -155,6 +155,12 @@ class GitHub:
         run = self._dispatch(workflow, ref, inputs or {})
         return self.settle([run])[0]
 
+    def tick(self, cron: str) -> list[Run]:
+        """Let the time of a schedule come, on the default branch."""
+        branch = self.repository.default_branch
+        payload = {"schedule": cron}
+        return self._happened(Event("schedule", f"refs/heads/{branch}", self.origin.head(branch), payload))
+
     def approve(self, run: Run, environment: str, by: str, comment: str = "") -> Run:
         """Approve the jobs of a run that wait for an environment, and let the run go on."""
         run.gate.decide(environment, True, by, comment, lambda: not run.finished)

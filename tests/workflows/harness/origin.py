@@ -133,6 +133,11 @@ class Origin:
         """The text of a file in a commit."""
         return git(self.bare, "show", f"{ref}:{path}")
 
+    def blob(self, ref: str, path: str) -> tuple[str, bytes] | None:
+        """Hash and bytes of a file in a commit; None when it has none there."""
+        entry = git(self.bare, "ls-tree", ref, "--", path).split()
+        return (entry[2], (self.file(ref, path) + "\n").encode()) if entry else None
+
     def documents(self, ref: str, folder: Path) -> dict[str, dict[str, Any]]:
         """The YAML files of a folder in a commit, by their names."""
         paths = map(Path, git(self.bare, "ls-tree", "--name-only", ref, f"{folder}/").splitlines())

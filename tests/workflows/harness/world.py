@@ -136,6 +136,10 @@ class World:
         name = environment.partition("-")[0]
         return str(next(each["account"] for each in self.settings["environments"] if each["name"] == name))
 
+    def bucket(self, environment: str) -> str:
+        """The bucket of an environment."""
+        return f"{self.slug}-{environment}-{self.account(environment)}"
+
     def versions(self, environment: str) -> list[Version]:
         """All versions of an environment's group, the oldest first."""
         client = self.client("sagemaker", environment)

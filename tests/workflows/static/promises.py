@@ -23,6 +23,7 @@ STARTS = [
     ("push", "feature/deeper-trees", {"feature"}),
     ("push", "feature/team/deeper-trees", {"feature"}),
     ("push", "fix/rounding", {"feature"}),
+    ("push", "retrain/0123456789ab", {"feature"}),
     ("push", "dev", {"dev"}),
     ("push", "main", {"main"}),
     ("push", "docs/readme", set()),
@@ -33,9 +34,9 @@ STARTS = [
     (
         "workflow_dispatch",
         "main",
-        {"approved", "dev", "feature", "monitor", "rollback", "teardown", "training-finished"},
+        {"approved", "dev", "feature", "monitor", "retrain", "rollback", "teardown", "training-finished"},
     ),
-    ("schedule", "main", {"monitor"}),
+    ("schedule", "main", {"monitor", "retrain"}),
 ]
 """An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
 
@@ -54,6 +55,7 @@ COMMANDS = {
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
     "teardown.teardown": ["roles", "teardown"],
     "training-finished.take-up": ["roles", "take-up"],
+    "retrain.propose": ["roles", "retrain"],
 }
 """The commands of each job, in order."""
 
@@ -106,6 +108,7 @@ FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
     "dev": {"job": (None, "")},
     "feature": {"job": (None, "")},
     "training-finished": {"job": (None, None)},
+    "retrain": {"reason": (None, "by hand")},
     "approved": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "package": (None, "")},
     "monitor": {"environment": (["prod", "dev"], "prod")},
     "rollback": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "version": (None, "")},
@@ -120,6 +123,7 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
     ("feature", "a push of a new repository", PUSH, {}, NEW, ["check"]),
     ("feature", "a push that fails its tests", PUSH, {"check": "failure"}, READY, ["check"]),
     ("feature", "a pull request", pull_request("opened", "feature/a"), {}, READY, ["check", "report"]),
+    ("feature", "new data", pull_request("opened", "retrain/a"), {}, READY, ["check", "report"]),
     ("feature", "a fix", pull_request("reopened", "fix/a"), {}, READY, ["check", "report"]),
     ("feature", "one in a new repository", pull_request("opened", "feature/a"), {}, NEW, ["check"]),
     ("feature", "one that fails", pull_request("opened", "fix/a"), {"check": "failure"}, READY, ["check"]),
@@ -236,6 +240,8 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("feature.way", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
     ("feature.way", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
     ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
+    ("retrain.propose", "an AWS", {"outputs": {"setup": {"ready": "true"}}}, {}, [0, 1, 2]),
+    ("retrain.propose", "no AWS", {"outputs": {"setup": {"ready": "false"}}}, {}, [0, 1]),
     ("setup", "duty", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2, 3]),
     ("setup", "no duty", {"inputs": {"duty": ""}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2]),
     ("train", "a model", {"outputs": {"run": {"trained": "true"}}}, {}, [0, 1]),
@@ -284,6 +290,8 @@ def broken(repo: Repository) -> Iterator[str]:
         yield f"the job that is taken up is {ended}: a run that is made again would not try again"
     if (reported := jobs["feature.report"]["steps"][0].get("with", {}).get("ref")) != HEAD:
         yield f"a pull request is reported on by {reported}, not by what was pushed"
+    if (begun := jobs["retrain.propose"]["steps"][0].get("with", {}).get("ref")) != "dev":
+        yield f"new data joins that of {begun}, not of dev"
 
 
 def undocumented(repo: Repository, page: str) -> Iterator[str]:

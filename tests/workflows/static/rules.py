@@ -16,14 +16,14 @@ READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
-CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown", "take-up"}
+CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown", "take-up", "retrain"}
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
-GROUPS = {"mlops run": {"pipeline", "jobs"}, "ruff": {"quality"}, "mypy": {"quality"},
+GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
 READING_REVIEWS = {"approve", "reject"}
-WITH_TOKEN = {*READING_REVIEWS, "take-up"}
+WITH_TOKEN = {*READING_REVIEWS, "take-up", "retrain"}
 COMMAND = re.compile(r"\bmlops (?P<name>[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
@@ -46,13 +46,13 @@ class Needs:
         wanted = {}
         if READING_REVIEWS & self.commands:
             wanted["actions"] = "read"
-        if "take-up" in self.commands:
+        if {"take-up", "retrain"} & self.commands:
             wanted["actions"] = "write"
         if self.checkout:
-            wanted["contents"] = "read"
+            wanted["contents"] = "write" if "retrain" in self.commands else "read"
         if self.duty:
             wanted["id-token"] = "write"
-        if self.comments:
+        if self.comments or "retrain" in self.commands:
             wanted["pull-requests"] = "write"
         return wanted
 
@@ -326,6 +326,8 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     steps = job.get("steps", [])
     yield from scripts(steps)
     needs = needs_of(repo, steps)
+    if READING_REVIEWS & needs.commands and job.get("name") != name:
+        yield f"its name is {job.get('name')!r}: its reviews are found by its id, {name}"
     words = f" {' '.join(needs.scripts.split())} "
     wanted = {group for command, groups in GROUPS.items() if f" {command} " in words for group in groups}
     if wanted != needs.groups and "uses" not in job:

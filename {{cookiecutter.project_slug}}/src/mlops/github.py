@@ -77,21 +77,54 @@ def creates_branch() -> bool:
 def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
     """Who approved or rejected this run's jobs in an environment of GitHub, and why.
 
+    GitHub lists the reviews of all attempts of a run together, without time or attempt.
+
     Raises:
-        Failure: nobody did. An environment without rules lets its jobs pass, but that approves nothing. Or a run
-            that was made again was both rejected and approved, and a rejection is wanted: it may be the older one.
+        Failure: nobody did, or only in an earlier attempt of this run. An environment without rules lets its jobs
+            pass, but that approves nothing. Or a run that was made again was both rejected and approved, and a
+            rejection is wanted: it may be the older one.
     """
     run = required("GITHUB_RUN_ID")
     answer = call("GET", f"/repos/{repository()}/actions/runs/{run}/approvals")
-    given = [each for each in answer if environment in {place["name"] for place in each["environments"]}]
+    given = [
+        each
+        for each in answer
+        if each["state"] != "pending" and environment in {place["name"] for place in each["environments"]}
+    ]
     found = [each for each in given if each["state"] == state]
     if not found:
         raise Failure(f"run {run}: nobody has {state} it in the environment {environment}; {ADVICE[state]}")
     if state == "rejected" and any(each["state"] == "approved" for each in given):
         raise Failure(f"run {run}: it was approved as well as rejected in {environment}; reject the version by hand")
+    if state == "approved" and len(given) <= (earlier := earlier_reviews(run)):
+        raise Failure(
+            f"run {run}: nobody has approved this attempt of it in {environment}: {len(given)} reviews are there, and "
+            f"{earlier} earlier attempts; {ADVICE[state]}"
+        )
     people = dict.fromkeys(each["user"]["login"] for each in found)
     comments = dict.fromkeys(comment for each in found if (comment := str(each.get("comment") or "").strip()))
     return Review(who=", ".join(people), why="; ".join(comments) or f"no comment, in {run_url() or f'run {run}'}")
+
+
+def earlier_reviews(run: str) -> int:
+    """In how many earlier attempts of a run reviewers may have decided on the job that this command is part of.
+
+    Each time it ran, or failed without a step, which is how a rejection looks; but for one that was cancelled while it
+    waited. A review decides on one attempt, so that there is one more when this attempt was reviewed too.
+    """
+    attempt = int(os.environ.get("GITHUB_RUN_ATTEMPT") or 1)
+    if attempt == 1:
+        return 0
+    jobs: list[dict[str, Any]] = []
+    while len(jobs) % PAGE == 0:
+        query = urllib.parse.urlencode({"filter": "all", "per_page": PAGE, "page": len(jobs) // PAGE + 1})
+        page = call("GET", f"/repos/{repository()}/actions/runs/{run}/jobs?{query}")["jobs"]
+        jobs += page
+        if not page:
+            break
+    own = [each for each in jobs if each["name"] == required("GITHUB_JOB") and each["run_attempt"] < attempt]
+    # A job that is not made again is listed once more for the next attempt, with its old times.
+    return len({each["started_at"] for each in own if each["steps"] or each["conclusion"] == "failure"})
 
 
 def head(branch: str) -> str:

@@ -49,6 +49,25 @@ def take_up(
 
 
 @app.command()
+def retrain(
+    reason: Annotated[str, typer.Option("--reason", help="Why to look for new data.")] = "by hand",
+    env: EnvironmentOption = "feature",
+    json: JsonFlag = False,
+) -> None:
+    """Propose the data that has come in, and train it. Example: mlops retrain --reason "new month" """
+    from mlops import git, github, incoming, proposal
+
+    github.required("GITHUB_TOKEN")
+    project, environment = opened(env)
+    arrivals = incoming.arrived(project, environment, display.progress)
+    commit = git.commit_of(project.root, "HEAD")
+    found = proposal.propose(arrivals, commit, reason, display.progress) if arrivals else None
+    text = proposal.told(project, found, reason)
+    github.summary(text)
+    display.show(found, text, json)
+
+
+@app.command()
 def report(
     env: EnvironmentOption = "feature",
     group: GroupOption = None,
