@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 PROJECT = Path(__file__).parents[3] / "{{cookiecutter.project_slug}}"
@@ -17,6 +18,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("workflows")
     shutil.copytree(PROJECT / ".github", made / ".github")
     return made
+
+
+@pytest.fixture(scope="session")
+def hooks() -> list[dict[str, str]]:
+    """The project's own checks before each commit."""
+    text = (PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    return [hook for repository in yaml.safe_load(text)["repos"] for hook in repository["hooks"]]
 
 
 @pytest.fixture(scope="session")
