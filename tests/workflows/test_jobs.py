@@ -20,12 +20,13 @@ GUARD = 'if __name__ == "__main__":\n'
 
 @dataclass(frozen=True)
 class Long:
-    """A training that takes as long as the test wants, and what its two runs made of it."""
+    """A training that takes as long as the test wants, what its two runs made of it, and one that fails meanwhile."""
 
     job: str
     go: Path
     lost: Run
     again: Run
+    failing: Run
 
 
 def gated(go: Path) -> Callable[[str], str]:
@@ -47,23 +48,21 @@ def script(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def failing(world: World, feature: Moment, script: str) -> Moment:
-    """A training that fails."""
-    since = time.monotonic()
-    runs = world.github.commit("feature/failing", {script: failed}, start="dev")
-    return world.moment(runs, since)
+def long(world: World, feature: Moment, script: str, tmp_path_factory: pytest.TempPathFactory) -> Long:
+    """A training whose runner is lost while it goes on; the run is made again, and can not wait for its end.
 
-
-@pytest.fixture(scope="module")
-def long(world: World, failing: Moment, script: str, tmp_path_factory: pytest.TempPathFactory) -> Long:
-    """A training whose runner is lost while it goes on; the run is made again, and can not wait for its end."""
+    Another training fails at the same time.
+    """
     go = tmp_path_factory.mktemp("gate") / "go"
     edits = {script: gated(go), "mlops.yaml": lambda text: text + WAIT}
     with world.github.together():
         [lost] = world.github.commit("feature/long", edits, start="dev")
         job = world.wait_for_job("InProgress")
         world.github.lose(lost)
-    return Long(job, go, lost, world.github.rerun(lost))
+    with world.github.together():
+        [failing] = world.github.commit("feature/failing", {script: failed}, start="dev")
+        again = world.github.rerun(lost)
+    return Long(job, go, lost, again, failing)
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +78,15 @@ def taken_up(world: World, long: Long) -> Moment:
 
 
 def test_a_job_that_failed_is_reported_with_its_reason_and_the_last_lines_of_its_log(
-    feature: Moment, failing: Moment
+    long: Long, taken_up: Moment
 ) -> None:
-    [run] = failing.runs
+    run = long.failing
     assert run.jobs["train/train"].result == "failure"
     assert "the training set is too small" in run.jobs["train/train"].log
     report = run.summary.partition("Not registered.")[2]
     assert "is Failed: AlgorithmError" in report.splitlines()[0], run.told()
     assert "\n32 rows are missing\n" in report
-    assert failing.groups["feature"] == feature.groups["feature"]
+    assert run.event.sha not in {each.metadata["commit"] for each in taken_up.groups["feature"]}
 
 
 def test_a_run_that_is_made_again_adopts_the_job_of_the_one_that_was_lost(world: World, long: Long) -> None:
@@ -95,9 +94,7 @@ def test_a_run_that_is_made_again_adopts_the_job_of_the_one_that_was_lost(world:
     assert [name for name in world.jobs() if name.startswith(long.job[:-2])] == [long.job]
 
 
-def test_a_job_that_takes_longer_than_a_run_may_wait_fails_nothing_and_registers_nothing(
-    failing: Moment, long: Long
-) -> None:
+def test_a_job_that_takes_longer_than_a_run_may_wait_fails_nothing_and_registers_nothing(long: Long) -> None:
     assert long.again.conclusion == "success", long.again.told()
     assert "still training" in long.again.summary
     assert long.job in long.again.summary

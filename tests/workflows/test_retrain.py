@@ -35,13 +35,6 @@ def proposed(world: World, no_news: Moment) -> Moment:
     return world.moment([run, trained], since, run=run, trained=trained, pull=pull)
 
 
-@pytest.fixture(scope="module")
-def again(world: World, proposed: Moment) -> Moment:
-    """The schedule comes again before anybody has decided."""
-    since = time.monotonic()
-    return world.moment(world.github.tick(MONDAY), since)
-
-
 def test_on_unchanged_data_it_says_so_and_ends(world: World, no_news: Moment) -> None:
     run = no_news.run("retrain.yml")
     assert run.conclusion == "success", run.told()
@@ -77,11 +70,3 @@ def test_its_model_is_trained_on_the_new_data_registered_and_reported(
         Bucket=world.bucket("feature"), Prefix=f"data/{version.metadata['dataset']}/"
     )
     assert [each["Key"].rpartition("/")[2] for each in listed["Contents"]] == ["june.csv", "wisconsin.csv"]
-
-
-def test_the_same_data_is_proposed_once(world: World, proposed: Moment, again: Moment) -> None:
-    run = again.run("retrain.yml")
-    assert run.conclusion == "success", run.told()
-    assert "already proposed" in run.summary
-    assert world.github.after(run) == []
-    assert again.jobs == proposed.jobs

@@ -112,7 +112,8 @@ class GitHub:
         """Tell the workflows that a branch has moved, and the pull requests that come from it."""
         sha = self.origin.head(branch)
         since = before if before != NOTHING else self.repository.default_branch
-        payload = {"before": before, "after": sha, "created": before == NOTHING, "deleted": False, "forced": False}
+        forced = before != NOTHING and not self.origin.contains(sha, before)
+        payload = {"before": before, "after": sha, "created": before == NOTHING, "deleted": False, "forced": forced}
         event = Event("push", f"refs/heads/{branch}", sha, payload, self.origin.changed(since, sha), actor)
         runs = self._happened(event)
         for pull in [each for each in self.pulls.values() if each.state == "open" and each.head == branch]:

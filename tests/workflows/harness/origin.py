@@ -49,6 +49,10 @@ class Origin:
         """Whether a branch exists."""
         return bool(git(self.bare, "for-each-ref", f"refs/heads/{branch}"))
 
+    def contains(self, commit: str, earlier: str) -> bool:
+        """Whether a commit is made on top of an earlier one."""
+        return git(self.bare, "merge-base", commit, earlier) == earlier
+
     def branches(self) -> list[str]:
         """The names of all branches."""
         return git(self.bare, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
@@ -101,6 +105,25 @@ class Origin:
             git(self.desk, "rebase", "-q", "--force-rebase", f"origin/{into}")
             git(self.desk, "checkout", "-q", "-B", into, "HEAD")
         return self._push(into)
+
+    def rebase(self, branch: str, onto: str, resolved: Mapping[str, Edit]) -> str:
+        """Rebase a branch and push it by force; its one commit conflicts, and the edits of what git has left solve it.
+
+        Raises:
+            ValueError: nothing conflicts.
+        """
+        self._check_out(branch, branch)
+        try:
+            git(self.desk, "rebase", "-q", f"origin/{onto}")
+        except RuntimeError:
+            for path, edit in resolved.items():
+                file = self.desk / path
+                text = file.read_text(encoding="utf-8")
+                file.write_text(edit(text) if callable(edit) else str(edit), encoding="utf-8")
+            git(self.desk, "add", *resolved)
+            git(self.desk, "-c", "core.editor=true", "rebase", "--continue")
+            return self._push(branch)
+        raise ValueError(f"{branch} does not conflict with {onto}")
 
     def revert(self, branch: str, commit: str) -> str:
         """Take a commit back on a branch."""
