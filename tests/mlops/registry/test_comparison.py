@@ -173,6 +173,31 @@ def test_a_model_that_got_worse_for_one_group_only_is_refused_by_its_name() -> N
     assert str(found[2]).startswith("recall of size=medium is worse against what serves: 0.")
 
 
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"at_least": 0.5}, ["recall of size=medium is "]),
+        ({"at_least": 0.5, "group": "large"}, []),
+        ({"at_least": 0.5, "group": "medium"}, ["recall of size=medium is "]),
+        ({"at_least": 0.5, "group": "huge"}, ["recall of size=huge is nan, at least 0.5 is required"]),
+        ({"at_most": 0.5}, ["recall of size=large is "]),
+        ({}, []),
+    ],
+)
+def test_a_group_has_a_floor_of_its_own_whatever_serves(asked: dict[str, object], refused: list[str]) -> None:
+    draw = np.random.default_rng(4)
+    labels, size = draw.random(2000) < 0.4, draw.choice(["large", "medium", "tiny"], 2000, p=[0.80, 0.19, 0.01])
+    scores = 4.0 * labels - 2 + draw.normal(size=2000)
+    blind = read(labels, np.where((size != "large") & labels, scores - 3, scores), size=[*size])
+    slices = [{"column": "size", "metric": "recall", "may_lose": 1, **asked}]
+
+    found = comparison.floors(settings(slices=slices), blind, "here")
+
+    failed = [str(each) for each in found if not each.passed]
+    assert [said[: len(start)] for said, start in zip(failed, refused, strict=True)] == refused
+    assert not any("tiny" in each.metric for each in found)
+
+
 def test_rows_are_joined_by_their_ids_and_equal_rows_in_their_order() -> None:
     first = predictions.parse(b"row,label,probability\na,x,0.1\nb,x,0.2\na,x,0.3\nc,x,0.4\n", "first")
     other = predictions.parse(b"row,label,probability\nd,x,0.5\na,x,0.6\nb,x,0.7\na,x,0.8\n", "other")

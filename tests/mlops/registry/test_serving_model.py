@@ -81,6 +81,18 @@ def test_the_first_model_has_nothing_to_be_compared_with_and_says_so(team: Team,
     assert decision["judgements"] == []
 
 
+def test_the_first_model_too_has_to_reach_the_floor_of_each_group(team: Team, world: Any) -> None:
+    (slice_,) = COMPARISON.slices
+    floor = COMPARISON.model_copy(update={"slices": (slice_.model_copy(update={"at_most": 0.3}),)})
+    team.settings = world.settings.model_copy(update={"comparison": floor})
+
+    with pytest.raises(
+        Failure, match=r"refuses this model: log_loss of size=large is [\d.]+, at most 0\.3 is required"
+    ):
+        team.register(predicted(2.0))
+    assert team.decision(team.register(predicted(0.1)), world.feature)["floors"][0]["passed"]
+
+
 def test_a_worse_model_is_not_registered_and_nothing_is_written(team: Team, world: Any) -> None:
     team.promote(team.register(predicted(0.5)), world.dev)
 

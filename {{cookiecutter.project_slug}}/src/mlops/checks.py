@@ -63,6 +63,11 @@ def verdict(metric: Measured | None, threshold: Threshold) -> Verdict:
     side, limit = ("at_least", threshold.at_least) if threshold.at_most is None else ("at_most", threshold.at_most)
     if limit is None:
         raise ValueError(f"threshold of {threshold.metric} has no limit")
+    return held(threshold.metric, value, side, limit)
+
+
+def held(what: str, value: float | None, side: str, limit: float) -> Verdict:
+    """Whether a value is on the right side of its limit; one that is missing or no number is not."""
     known = value is not None and not math.isnan(value)
     passed = known and value is not None and (value >= limit if side == "at_least" else value <= limit)
-    return Verdict(metric=threshold.metric, value=value, limit=limit, side=side, passed=passed)
+    return Verdict(metric=what, value=value, limit=limit, side=side, passed=passed)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mlops import predictions, resampling
+from mlops import checks, predictions, resampling
+from mlops.checks import Verdict
 from mlops.criteria import BUILT_IN, Compared, Comparison
 from mlops.errors import Failure
 from mlops.judgements import Judgement, Word, word_for
@@ -79,6 +80,32 @@ def judge(
     return [each.said(each.silent) if each.silent else judgement(each, next(answers)) for each in asked]
 
 
+def floors(settings: Comparison, candidate: Predictions, place: str) -> list[Verdict]:
+    """What each group of a slice with a limit reaches, whatever serves.
+
+    A group with too few rows is left out; one that the settings name and the test set lacks has reached nothing.
+
+    Raises:
+        Failure: as `judge`.
+    """
+    everything = Pairs(*(np.arange(len(candidate)) for _ in range(2)))
+    rows = rows_of(settings, candidate, candidate, everything, place)
+    asked, given = [], []
+    for each in settings.slices:
+        if each.limit is None:
+            continue
+        values = np.array(candidate.column(each.column, place))
+        found = {str(value): values == value for value in np.unique(values) if each.group in (None, value)}
+        large = {value: chosen for value, chosen in found.items() if chosen.sum() >= each.least_rows}
+        asked += [(f"{each.metric} of {each.column}={value}", each.limit) for value in large]
+        given += [Question(each.metric, chosen) for chosen in large.values()]
+        if each.group is not None and each.group not in found:
+            asked.append((f"{each.metric} of {each.column}={each.group}", each.limit))
+            given.append(Question(each.metric, values == each.group))
+    measured = resampling.measure(rows, given)[:, 0].tolist()
+    return [checks.held(name, value, *limit) for (name, limit), value in zip(asked, measured, strict=True)]
+
+
 def questions(settings: Comparison, candidate: Predictions, pairs: Pairs, place: str, known: set[str]) -> list[Asked]:
     """Every comparison that the settings ask for, with why one of them can not be made."""
 
@@ -89,6 +116,8 @@ def questions(settings: Comparison, candidate: Predictions, pairs: Pairs, place:
     for each in settings.slices:
         values = np.array(candidate.column(each.column, place))[pairs.ours]
         for value in np.unique(values):
+            if each.group not in (None, value):
+                continue
             chosen = values == value
             rows = int(chosen.sum())
             why = silent(each) or ("too few rows" if rows < each.least_rows else None)

@@ -67,10 +67,27 @@ class Compared(Model):
 
 
 class Slice(Compared):
-    """The same for each group of rows that a column of predictions.csv names."""
+    """The same for each group of rows that a column of predictions.csv names; and what none of them may be beyond."""
 
     column: str = Field(min_length=1, max_length=64)
+    group: str | None = Field(default=None, description="one group of the column; each of them when not given")
     least_rows: int = Field(default=50, ge=1, description="a smaller group is not judged, and the verdict says so")
+    at_least: float | None = Field(default=None, allow_inf_nan=False, description="whatever serves")
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def has_one_limit_at_most(self) -> Self:
+        """A metric is better on one side only."""
+        if self.at_least is not None and self.at_most is not None:
+            raise ValueError(f"slice {self.column}, {self.metric}: give at_least or at_most, or neither")
+        return self
+
+    @property
+    def limit(self) -> tuple[Literal["at_least", "at_most"], float] | None:
+        """What each group has to reach, and on which side; None when only the comparison counts."""
+        if self.at_least is not None:
+            return "at_least", self.at_least
+        return None if self.at_most is None else ("at_most", self.at_most)
 
 
 class Comparison(Model):

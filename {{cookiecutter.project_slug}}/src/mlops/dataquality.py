@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
-from mlops.checks import Verdict
+from mlops.checks import Verdict, held
 from mlops.criteria import Data
 from mlops.errors import Failure
 
@@ -163,9 +163,9 @@ def other_columns(new: Iterable[str], serving: Iterable[str]) -> str:
 
 def at_least(what: str, value: float, limit: float) -> Verdict:
     """A verdict on what may not be less."""
-    return Verdict(what, value, limit, "at_least", value >= limit)
+    return held(what, value, "at_least", limit)
 
 
 def at_most(what: str, value: float, limit: float) -> Verdict:
-    """A verdict on what may not be more; what is no number is."""
-    return Verdict(what, value, limit, "at_most", value <= limit)
+    """A verdict on what may not be more."""
+    return held(what, value, "at_most", limit)

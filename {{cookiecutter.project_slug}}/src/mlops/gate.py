@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import boto3
@@ -132,12 +133,15 @@ def decide(
     """
     thresholds = checks.verdicts(new.metrics, settings.gate)
     data = looked(session, settings, new, serving)
-    early = Decision(thresholds, note=note, data=data)
+    floors = floors_of(session, settings, new)
+    early = Decision(thresholds, note=note, data=data, floors=floors)
     if serving is None or scorer is None or settings.comparison is None:
         return early
     # No job is paid for a model that is refused anyway.
     scorer = replace(scorer, start=scorer.start and early.passed)
-    return replace(against_serving(session, settings, thresholds, new, against, serving, scorer), data=data)
+    return replace(
+        against_serving(session, settings, thresholds, new, against, serving, scorer), data=data, floors=floors
+    )
 
 
 def looked(session: boto3.Session, settings: Settings, new: Candidate, serving: ModelPackage | None) -> Looked | None:
@@ -159,6 +163,35 @@ def looked(session: boto3.Session, settings: Settings, new: Candidate, serving: 
             why = f"not held against the data of what serves: {error}"
     found = dataquality.look(settings.data, ours, theirs)
     return replace(found, note=why) if why else found
+
+
+def floors_of(session: boto3.Session, settings: Settings, new: Candidate) -> list[Verdict]:
+    """What the groups of the test set reach that have a limit of their own.
+
+    Raises:
+        Failure: the model was registered without its predictions; or as `compared`.
+    """
+    asked = settings.comparison
+    if asked is None or not any(each.limit for each in asked.slices):
+        return []
+    if not new.predictions:
+        raise Failure("this model was registered without its predictions, of which comparison.slices asks at_least")
+    candidate = predictions.parse(storage.read(session, new.predictions), new.predictions)
+    found: list[Verdict] = comparing().floors(asked, candidate, new.predictions)
+    return found
+
+
+def comparing() -> ModuleType:
+    """The module that compares, which needs numpy.
+
+    Raises:
+        Failure: it is not installed.
+    """
+    try:
+        from mlops import comparison
+    except ModuleNotFoundError as error:
+        raise Failure(f"the gate compares models with numpy ({error}): uv sync --group gate") from error
+    return comparison
 
 
 def against_serving(
@@ -204,11 +237,7 @@ def compared(
     Raises:
         Failure: numpy is not installed.
     """
-    try:
-        from mlops import comparison
-    except ModuleNotFoundError as error:
-        raise Failure(f"the gate compares models with numpy ({error}): uv sync --group gate") from error
-    asked = settings.comparison
+    comparison, asked = comparing(), settings.comparison
     if asked is None:
         return Decision(thresholds)
     pairs = comparison.pairs_of(candidate, serving)

@@ -1,5 +1,7 @@
 """The report in Markdown, as GitHub shows it in a summary and in a comment."""
 
+from typing import Any
+
 from mlops import github
 from mlops.checks import Verdict
 from mlops.report import Metric, Report, metrics_of, parameters_of
@@ -105,16 +107,26 @@ def comparison(report: Report) -> str:
 
 
 def data_table(report: Report) -> str:
-    """What the gate said of the data that the model learned from."""
-    found = report.decision.get("data") or {}
-    if not found.get("verdicts"):
+    """What the gate said of the data that the model learned from, and of groups that have a limit of their own."""
+    data = report.decision.get("data") or {}
+    tables = [
+        verdict_table("group", report.decision.get("floors") or []),
+        verdict_table("data", data.get("verdicts") or []),
+        f"{text(data['note'])}." if data.get("note") else "",
+    ]
+    return "\n\n".join(each for each in tables if each)
+
+
+def verdict_table(what: str, verdicts: list[dict[str, Any]]) -> str:
+    """Values against their limits."""
+    if not verdicts:
         return ""
-    lines = [row("data", "this model", "gate"), row("---", "---:", "---")]
-    for each in found["verdicts"]:
+    lines = [row(what, "this model", "gate"), row("---", "---:", "---")]
+    for each in verdicts:
         said = "passed" if each["passed"] else "**refused**"
         value = NOTHING if each["value"] is None else f"{each['value']:.4g}"
         lines.append(row(cell(each["metric"]), value, f"{each['side'].replace('_', ' ')} {each['limit']:.4g}: {said}"))
-    return "\n".join([*lines, *([f"\n{text(found['note'])}."] if found.get("note") else [])])
+    return "\n".join(lines)
 
 
 def changes(report: Report) -> str:

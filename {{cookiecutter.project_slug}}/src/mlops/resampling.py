@@ -113,6 +113,14 @@ def product(first: Floats, second: Floats) -> float:
     return float(np.einsum("i,i->", first, second))
 
 
+def measure(rows: Rows, questions: Sequence[Question]) -> Floats:
+    """What is measured of both models on the rows as they are: shape (questions, 2)."""
+    values = np.empty((len(questions), 2))
+    for part in parts_of(rows, questions):
+        part.measure(np.ones(len(rows.labels)), values)
+    return values
+
+
 def compare(rows: Rows, questions: Sequence[Question], resamples: int, confidence: float, seed: int) -> list[Answer]:
     """Answer each question with an interval of its own confidence.
 

@@ -27,6 +27,7 @@ class Decision:
     Attributes:
         passed: nothing refuses it.
         thresholds: each metric against its threshold.
+        floors: each group of a slice against the limit that it has, whatever serves.
         against: the version that serves, by its group and number; empty when there was nothing to compare with.
         note: why there was not, or why it could not be compared.
         judgements: each comparison.
@@ -46,11 +47,12 @@ class Decision:
     resamples: int | None = None
     answers: Answers | None = None
     data: Looked | None = None
+    floors: list[Verdict] = field(default_factory=list)
 
     @property
     def refusals(self) -> list[str]:
         """Why the model goes no further; nothing when it passes."""
-        held = [*self.thresholds, *(self.data.verdicts if self.data else [])]
+        held = [*self.thresholds, *self.floors, *(self.data.verdicts if self.data else [])]
         below = [str(each) for each in held if not each.passed]
         return below + [str(each) for each in self.judgements if each.word == "worse"]
 
