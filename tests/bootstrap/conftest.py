@@ -1,12 +1,13 @@
 """A project with its branches, and a GitHub that is held to GitHub's own description of its API."""
 
+import copy
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from githubapi.hub import Hub
+from githubapi.hub import Hub, Repository
 from githubapi.server import served
 
 from mlops import cli, rest, settings
@@ -81,6 +82,25 @@ def hub(new_hub: Callable[..., Hub]) -> Iterator[Hub]:
     opened = new_hub()
     yield opened
     assert [(call.operation, call.problem) for call in opened.calls if call.problem] == []
+
+
+@pytest.fixture(scope="session")
+def remembered() -> dict[str, Hub]:
+    """A GitHub after the bootstrap, from the first test that needs one."""
+    return {}
+
+
+@pytest.fixture
+def made(hub: Hub, mlops: Command, project: Settings, remembered: dict[str, Hub]) -> Repository:
+    """The repository as `mlops bootstrap github` has made it."""
+    if "after" not in remembered:
+        assert mlops("bootstrap", "github", "--reviewer", "mira", "--yes") == 0
+        remembered["after"] = copy.deepcopy(hub)
+    after = copy.deepcopy(remembered["after"])
+    hub.repositories, hub.numbers, hub.calls = after.repositories, after.numbers, []
+    url = "https://github.com/acme/churn.git"
+    subprocess.run(["git", "-C", str(project.root), "config", "remote.origin.url", url], check=True)
+    return hub.repositories["acme/churn"]
 
 
 @pytest.fixture

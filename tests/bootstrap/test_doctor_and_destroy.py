@@ -1,6 +1,7 @@
 """`mlops doctor` says what is not in order on GitHub; `mlops destroy` removes what the bootstrap has made there."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -9,13 +10,8 @@ from mlops.setup import pins, tools
 BOOTSTRAP = ("bootstrap", "github", "--reviewer", "mira", "--yes")
 
 
-@pytest.fixture
-def made(hub, mlops, capsys):
-    """The repository as the bootstrap has made it."""
-    assert mlops(*BOOTSTRAP) == 0
-    capsys.readouterr()
-    hub.calls.clear()
-    return hub.repositories["acme/churn"]
+def git(folder, *words):
+    subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=True)
 
 
 @pytest.fixture
@@ -173,7 +169,7 @@ def test_destroy_removes_what_the_bootstrap_made_and_nothing_else(hub, made, mlo
     made.variables["THEIRS"] = "kept"
     heads = made.heads()
 
-    assert mlops("destroy", "--confirm", "churn") == 0
+    assert mlops("destroy", "--only", "github", "--confirm", "churn") == 0
 
     assert list(made.environments) == ["staging"]
     assert [each["name"] for each in made.rulesets.values()] == ["theirs"]
@@ -188,7 +184,7 @@ def test_destroy_leaves_what_stood_there_before(hub, mlops, capsys):
     made.policies["dev"] = {}
     mlops(*BOOTSTRAP)
 
-    assert mlops("destroy", "--confirm", "churn", "--repository") == 0
+    assert mlops("destroy", "--only", "github", "--confirm", "churn", "--repository") == 0
 
     assert list(made.environments) == ["dev"]
     said = capsys.readouterr().out
@@ -196,11 +192,35 @@ def test_destroy_leaves_what_stood_there_before(hub, mlops, capsys):
     assert "left: repository acme/churn (not made by the bootstrap: delete it by hand)" in said
 
 
+def test_destroy_removes_an_environment_that_the_settings_have_lost_since(made, mlops, project):
+    file = project.root / "mlops.yaml"
+    dev = '  - {name: dev, account: "111111111111", endpoint: {}}\n'
+    file.write_text(file.read_text(encoding="utf-8").replace(dev, ""), encoding="utf-8")
+
+    assert mlops("destroy", "--only", "github", "--confirm", "churn") == 0
+    assert made.environments == {}
+
+
+def test_a_colleagues_clone_needs_no_branch_of_its_own(made, mlops, project):
+    git(project.root, "branch", "-D", "dev")
+
+    assert mlops("doctor", "--only", "github") == 0
+
+
+def test_a_lost_check_is_the_projects_own_fault(made, examined, project):
+    file = project.root / ".github/workflows/_check.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace("lint, types, tests", "all"), encoding="utf-8")
+
+    code, checks = examined()
+    assert code == 1
+    assert "gives the check 'check / lint, types, tests'" in checks["the project's own files"]["found"]
+
+
 def test_destroy_takes_the_repository_when_asked(hub, made, mlops):
-    assert mlops("destroy", "--repository", "--confirm", "churn") == 0
+    assert mlops("destroy", "--only", "github", "--repository", "--confirm", "churn") == 0
 
     assert hub.repositories == {}
-    assert mlops("destroy", "--repository", "--confirm", "churn") == 0
+    assert mlops("destroy", "--only", "github", "--repository", "--confirm", "churn") == 0
 
 
 @pytest.mark.parametrize("words", [["--plan"], ["--confirm", "chrun"], []])
@@ -208,7 +228,7 @@ def test_destroy_removes_nothing_unless_the_name_is_given(hub, made, mlops, monk
     monkeypatch.setattr("sys.stdin", None)
     state = hub.state()
 
-    assert mlops("destroy", *words) == (0 if words == ["--plan"] else 2)
+    assert mlops("destroy", "--only", "github", *words) == (0 if words == ["--plan"] else 2)
     assert hub.state() == state
     assert hub.writes() == []
 
@@ -217,8 +237,8 @@ def test_destroy_carries_on_after_a_failure(hub, made, mlops):
     hub.faults.append(("DELETE /repos/{owner}/{repo}/rulesets", 404, {}, "gone"))
     hub.faults.append(("DELETE", 403, {}, "Must have admin rights to Repository."))
 
-    assert mlops("destroy", "--confirm", "churn") == 1
-    assert mlops("destroy", "--confirm", "churn") == 0
+    assert mlops("destroy", "--only", "github", "--confirm", "churn") == 1
+    assert mlops("destroy", "--only", "github", "--confirm", "churn") == 0
     assert made.environments == {}
     assert made.rulesets == {}
     assert made.variables == {}

@@ -82,6 +82,16 @@ def test_only_what_is_left_to_do_is_done():
     ]  # fmt: skip
 
 
+def test_what_only_a_deed_could_tell_is_in_the_summary():
+    outcomes = plan.carried_out(
+        [Step("repository", "make", act=lambda: "its number is 7"), Step("label", "keep", act=None)],
+        told=lambda line: None,
+    )
+
+    assert plan.summary(outcomes) == "done: 1 things\n  repository: its number is 7"
+    assert plan.summary(outcomes[1:]) == "nothing was left to do"
+
+
 def refused(kind):
     """A deed that fails."""
 

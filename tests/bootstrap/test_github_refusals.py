@@ -62,24 +62,43 @@ def test_without_a_token_it_says_how_to_get_one(hub, mlops, monkeypatch, capsys)
     assert "GH_TOKEN is not set" in capsys.readouterr().err
 
 
+LIFTED = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}
 BUSY = [
-    ("GET /users", 503, {}, "Service unavailable"),
-    ("GET /users", 502, {}, "Bad gateway"),
-    ("POST /orgs", 503, {}, "Service unavailable"),
+    ("GET", 503, {}, "Service unavailable"),
+    ("GET", 502, {}, "Bad gateway"),
     ("PUT", 500, {}, "Server error"),
+    ("POST", 503, {}, "Service unavailable"),
     ("POST", 429, {"Retry-After": "0"}, "Too many requests"),
     ("POST", 403, {}, "You have exceeded a secondary rate limit"),
-    ("GET", 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}, "API rate limit exceeded"),
+    ("GET", 403, LIFTED, "API rate limit exceeded"),
 ]
+REQUESTS = {
+    "GET": ("/users/mira", None),
+    "PUT": ("/repos/acme/churn/actions/permissions/workflow", {"default_workflow_permissions": "read"}),
+    "POST": ("/orgs/acme/repos", {"name": "new"}),
+}
 
 
 @pytest.mark.parametrize("fault", BUSY, ids=[f"{each[0]} {each[1]} {each[3]}" for each in BUSY])
-def test_a_busy_github_is_asked_again(hub, mlops, fault, monkeypatch):
+def test_a_busy_github_is_asked_again(hub, address, fault, monkeypatch):
     monkeypatch.setattr(rest.time, "sleep", lambda seconds: None)
+    hub.create("acme", "churn")
     hub.faults.append(fault)
+    path, body = REQUESTS[fault[0]]
 
-    assert mlops(*BOOTSTRAP) == 0
-    assert hub.faults == []
+    rest.request(address[0], "a-token", fault[0], path, body)
+
+    first, again = hub.calls
+    assert first.status == fault[1]
+    assert again.status < 300
+
+
+def test_a_github_that_stays_busy_is_given_up(hub, address):
+    hub.faults += [("GET", 503, {}, "Service unavailable")] * rest.ATTEMPTS
+
+    with pytest.raises(rest.Refused, match="GitHub GET /users/mira: 503 Service unavailable"):
+        rest.request(address[0], "a-token", "GET", "/users/mira")
+    assert len(hub.calls) == rest.ATTEMPTS
 
 
 def test_what_may_have_been_done_is_not_sent_again(hub, mlops, capsys):

@@ -50,7 +50,7 @@ def carry_out(steps: "Sequence[Step]", only_plan: bool, yes: bool, as_json: bool
         raise Failure("nothing was done")
     outcomes = plan.carried_out(steps, display.progress)
     short = [each for each in outcomes if not each.done]
-    display.show(outcomes, f"done: {len(todo) - len([each for each in short if each.deed != 'leave'])}", as_json)
+    display.show(outcomes, plan.summary(outcomes), as_json)
     if short:
         raise Failure("\n".join(f"{each.what}: {each.said or f'left alone: {each.detail}'}" for each in short))
 

@@ -163,7 +163,10 @@ def checks(settings: Settings, online: bool) -> list[Check]:
         return [Check("GitHub", False, str(error), "give GH_TOKEN of an administrator of the repository")]
     if found.repository is None:
         return [Check(f"repository {place.full_name}", False, "GitHub shows none of that name", COMMAND)]
-    examined = health.of_steps(planned(settings, place, gates, found, None, Wishes()), COMMAND)
+    try:
+        examined = health.of_steps(planned(settings, place, gates, found, None, Wishes()), COMMAND)
+    except BadInput as error:
+        return [Check("the project's own files", False, str(error), "mend it, and run this again")]
     newer = pins.checks(settings.root, place) if online else []
     return [*examined, *newer]
 
@@ -180,15 +183,19 @@ def belongings(settings: Settings, with_repository: bool) -> list[Belonging]:
     if found.repository is None:
         return []
     whole = f"repository {place.full_name}"
+    apps = [app_of(place, each.removeprefix(made.APP)) for each in sorted(found.made) if each.startswith(made.APP)]
     if with_repository and repository.is_own(found.repository, found.made):
-        return [Belonging(f"{whole}, with all in it", remove=lambda: place.gone(""))]
+        return [Belonging(f"{whole}, with all in it", remove=lambda: place.gone("")), *apps]
     why = "not made by the bootstrap: delete it by hand" if with_repository else "give --repository to remove it too"
-    return [*removals(place, found), Belonging(whole, why)]
+    return [*removals(place, found), *apps, Belonging(whole, why)]
 
 
 def removals(place: Repository, found: Found) -> list[Belonging]:
     """How each thing that the bootstrap has made goes, what it remembers of them last."""
-    paths = {f"environment {name}": f"environments/{quoted(name)}" for name in found.rules}
+    # Also of environments that mlops.yaml has lost since.
+    remembered = [each.removeprefix("environment ") for each in found.made if each.startswith("environment ")]
+    lost = [name for name in remembered if name not in found.rules and place.find(f"environments/{quoted(name)}")]
+    paths = {f"environment {name}": f"environments/{quoted(name)}" for name in [*found.rules, *sorted(lost)]}
     for branch in repository.BRANCHES:
         if (number := found.rulesets.get(rulesets.name_of(branch))) is not None:
             paths[f"rules of {branch}"] = f"rulesets/{number}"
@@ -200,7 +207,6 @@ def removals(place: Repository, found: Found) -> list[Belonging]:
         else Belonging(what, "not made by the bootstrap")
         for what, path in paths.items()
     ]
-    things += [app_of(place, each.removeprefix(made.APP)) for each in sorted(found.made) if each.startswith(made.APP)]
     memory = f"variable {made.VARIABLE}"
     if found.made:
         things.append(Belonging(memory, remove=lambda: made.remove(place, made.VARIABLE)))

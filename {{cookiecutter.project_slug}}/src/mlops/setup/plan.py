@@ -107,6 +107,13 @@ def answer(question: str, instead: str) -> str:
         return ""
 
 
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """What was done, with what only the deeds could tell."""
+    acted = [each for each in outcomes if each.done and each.deed != "keep"]
+    told = [f"  {each.what}: {each.said}" for each in acted if each.said]
+    return "\n".join([f"done: {len(acted)} things" if acted else "nothing was left to do", *told])
+
+
 def carried_out(steps: Sequence[Step], told: Progress) -> list[Outcome]:
     """Do every step that is left to do, in order.
 
@@ -124,6 +131,6 @@ def carried_out(steps: Sequence[Step], told: Progress) -> list[Outcome]:
                 said = step.act() or ""
             except Unavailable as error:
                 said, done = str(error), False
-            told(f"{'✓' if done else '✗'} {step.what}{f': {said}' if said else ''}")
+            told(f"{'✓' if done else '✗'} {step.what}")
         outcomes.append(Outcome(step.what, step.deed, step.detail, done, said))
     return outcomes

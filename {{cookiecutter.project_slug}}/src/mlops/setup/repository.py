@@ -173,10 +173,10 @@ def push(settings: Settings, repository: Repository, branch: str, there: bool) -
     Raises:
         BadInput: the folder has no such branch.
     """
-    commit = git.commit_of(settings.root, f"refs/heads/{branch}")
     head = head_of(repository, branch) if there else None
     if head is not None:
         return Step(f"branch {branch}", "keep", f"at {head[:12]}")
+    commit = git.commit_of(settings.root, f"refs/heads/{branch}")
 
     def send() -> None:
         url = repository.ask("GET", "")["clone_url"]
