@@ -16,7 +16,7 @@ ENVIRONMENTS = ("feature", "dev", "prod")
 BUCKETS = {name: f"churn-{name}-{account}" for name, account in
            zip(ENVIRONMENTS, ("111111111111", "111111111111", "222222222222"), strict=True)}  # fmt: skip
 DUTIES = {
-    "feature": ("execution", "train", "deploy", "prune"),
+    "feature": ("execution", "train", "deploy", "prune", "image"),
     "dev": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
     "prod": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
 }
@@ -67,7 +67,7 @@ def test_a_role_may_what_the_sandboxes_may_and_use_the_keys(
     more = {(action, resource) for effect, _, action, resource, _ in made - wanted}
 
     expected: set[tuple[str, str]] = set()
-    if duty not in ("approve", "destroy", "prune"):
+    if duty not in ("approve", "destroy", "prune", "image"):
         actions = ("Decrypt", "Encrypt", "GenerateDataKey", "DescribeKey", "CreateGrant")
         if duty == "monitor":
             actions = ("Decrypt", "DescribeKey")
@@ -235,6 +235,7 @@ RIGHT = [
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod-challenger-approval"),
     ("prod", "destroy", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "monitor", "repo:acme@1/churn@2:environment:prod"),
+    ("feature", "image", "repo:acme@1/churn@2:environment:feature"),
 ]
 WRONG = [
     ("feature", "train", "repo:acme/churn:environment:feature"),

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 SIGN_ON = {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}
 DUTIES = {
-    "feature": ("train", "deploy", "prune"),
+    "feature": ("train", "deploy", "prune", "image"),
     "dev": ("deploy", "approve", "destroy", "prune"),
     "prod": ("deploy", "approve", "destroy", "prune"),
 }
@@ -21,7 +21,7 @@ MAY = {
     ("data-scientist", "feature"): {"train"},
     ("data-scientist", "dev"): set(),
     ("data-scientist", "prod"): set(),
-    ("ml-engineer", "feature"): {"train", "deploy"},
+    ("ml-engineer", "feature"): {"train", "deploy", "image"},
     ("ml-engineer", "dev"): {"deploy", "destroy"},
     ("ml-engineer", "prod"): set(),
     ("operations", "feature"): {"prune"},

@@ -19,17 +19,23 @@ def test_a_second_plan_is_empty(applied: Any, terraform: Any) -> None:
 
 
 def test_destroy_leaves_nothing_but_keys_that_wait_for_their_deletion(applied: Any, terraform: Any) -> None:
+    keys = {environment: terraform.outputs(environment)["key"] for environment in ENVIRONMENTS}
     for environment in ENVIRONMENTS:
         terraform.begin("destroy", environment, "-auto-approve")
     for environment, (code, printed) in terraform.end().items():
         assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
 
     for environment in ("dev", "prod"):
-        iam, kms = applied.client("iam", environment), applied.client("kms", environment)
+        iam = applied.client("iam", environment)
         assert applied.client("s3", environment).list_buckets()["Buckets"] == []
         assert iam.list_roles()["Roles"] == []
         assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
         assert applied.client("cloudwatch", environment).describe_alarms()["MetricAlarms"] == []
         assert applied.client("sns", environment).list_topics()["Topics"] == []
-        states = {kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] for key in kms.list_keys()["Keys"]}
-        assert states == {"PendingDeletion"}
+        assert applied.client("cloudwatch", environment).list_dashboards()["DashboardEntries"] == []
+        assert applied.client("ecr", environment).describe_repositories()["repositories"] == []
+        assert applied.client("dynamodb", environment).list_tables()["TableNames"] == []
+        assert applied.client("secretsmanager", environment).list_secrets()["SecretList"] == []
+    for environment, key in keys.items():
+        found = applied.client("kms", environment).describe_key(KeyId=key)["KeyMetadata"]
+        assert found["KeyState"] == "PendingDeletion"

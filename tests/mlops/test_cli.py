@@ -12,7 +12,7 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
-    "predictions", "transform",
+    "predictions", "transform", "image",
     "status", "history", "prune", "reproduce", "report", "monitor", "teardown", "groups", "bootstrap", "doctor",
     "destroy",
     "sandbox", "demo",

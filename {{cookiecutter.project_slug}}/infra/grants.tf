@@ -7,7 +7,7 @@ locals {
   watched_arns = concat(local.alarm_arns, [for name in local.named_alarms : "arn:aws:cloudwatch:${local.here}:alarm:${name}"])
 
   # Jobs and endpoints: read and write the bucket, log, measure, see their alarms (auto-rollback asks for that).
-  execution = concat(local.use_bucket, local.use_key, [
+  execution = concat(local.use_bucket, local.use_key, local.enter_network, [
     { Effect = "Allow", Action = "cloudwatch:PutMetricData", Resource = "*" },
     { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.watched_arns },
     {

@@ -17,6 +17,16 @@ output "roles" {
   )
 }
 
+output "repository" {
+  description = "Where images of one's own are pushed to; the first environment has it."
+  value       = one(aws_ecr_repository.images[*].repository_url)
+}
+
+output "checks" {
+  description = "The table of the checks' configurations, by endpoint."
+  value       = one(aws_dynamodb_table.checks[*].name)
+}
+
 output "alarms" {
   description = "The alarms that roll a deployment back, and those on drift."
   value       = sort(keys(aws_cloudwatch_metric_alarm.endpoint))

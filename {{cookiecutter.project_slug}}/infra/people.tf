@@ -1,12 +1,10 @@
 # Roles for people. Each looks at its environment, and takes on the duties that are its: what a person does with
 # `mlops` and MLOPS_ASSUME_ROLES=1 is done under the same role as in a workflow.
 locals {
-  first = local.before == null
-
   # Who → the duties of this environment. Nobody has approve: who approves is named by those who review.
   duties_of_people = {
     data-scientist = local.first ? ["train"] : []
-    ml-engineer    = local.first ? ["train", "deploy"] : local.environment.manual ? [] : ["deploy", "destroy"]
+    ml-engineer    = local.first ? ["train", "deploy", "image"] : local.environment.manual ? [] : ["deploy", "destroy"]
     operations     = local.first ? ["prune"] : ["deploy", "destroy", "prune"]
   }
 

@@ -4,9 +4,9 @@ locals {
   gates = merge(
     # Housekeeping is for people: no workflow takes its role on.
     { deploy = [var.environment], prune = [] },
-    local.before == null ? { train = [var.environment] } : {
-      destroy                      = [var.environment]
-      monitor                      = [var.environment]
+    local.first ? { train = [var.environment], image = [var.environment] } : {
+      destroy             = [var.environment]
+      monitor             = [var.environment]
       # An approval's environment is the one that waits for reviewers.
       approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
     },
@@ -20,6 +20,7 @@ locals {
     destroy = local.destroy
     prune   = local.prune
     monitor = local.monitor
+    image   = local.image
   }
 
   github   = "token.actions.githubusercontent.com"

@@ -19,7 +19,7 @@ locals {
       # The project's key is everybody's who gives no other; null is none, and then one is made here.
       kms_key = try(each.kms_key, local.settings.kms_key, null)
       roles = {
-        for duty in ["train", "deploy", "approve", "destroy", "prune", "monitor"] : duty => (
+        for duty in ["train", "deploy", "approve", "destroy", "prune", "monitor", "image"] : duty => (
           startswith(coalesce(try(each.roles[duty], null), "-"), "arn:")
           ? each.roles[duty]
           : "arn:aws:iam::${each.account}:role/${coalesce(try(each.roles[duty], null), "${local.own_role}${each.name}-${duty}")}"
@@ -50,6 +50,7 @@ locals {
   prefix      = "${local.project}-${var.environment}"
 
   # The way of a model: what is promoted comes from the environment before, and goes to the one after.
+  first  = local.position == 0
   before = local.position == 0 ? null : local.environments[local.position - 1]
   after  = local.position == local.last ? null : local.environments[local.position + 1]
 

@@ -80,6 +80,15 @@ variable "people" {
   }
 }
 
+variable "vpc_endpoints" {
+  description = <<-EOT
+    The network of the subnets in mlops.yaml and its route tables, when its way to AWS's services is made here: an
+    interface endpoint for each service and a gateway for S3. The security groups have to let HTTPS in from themselves.
+  EOT
+  type        = object({ vpc_id = string, route_tables = list(string) })
+  default     = null
+}
+
 variable "latency_limit_ms" {
   description = "A model that takes longer than this on average, over a minute, is rolled back."
   type        = number
@@ -104,7 +113,7 @@ variable "monthly_budget_usd" {
 }
 
 variable "delete_data" {
-  description = "Whether `terraform destroy` deletes the bucket with all that is in it; else it refuses a bucket with data."
+  description = "Whether `terraform destroy` deletes the bucket, images and checks with all that is in them; else it refuses."
   type        = bool
   default     = false
 }

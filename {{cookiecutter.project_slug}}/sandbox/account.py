@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import backends, bucket_policies, grants
+from sandbox import backends, bucket_policies, grants, trust
 from sandbox.project import Environment, Project, Signal, project
 from sandbox.sandbox import Sandbox
 
@@ -39,11 +39,12 @@ def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> N
 
 
 def _roles(described: Project, environment: Environment, repository: str | None) -> None:
-    service = grants.trust_of_service(environment.account)
+    service = trust.of_service(environment.account)
     _role(environment, environment.execution_role, service, grants.execution(described, environment))
     duties = {"deploy": (grants.deploy, [environment.name]), "prune": (grants.prune, [])}
     if environment.first:
         duties["train"] = (grants.train, [environment.name])
+        duties["image"] = (grants.image, [environment.name])
     else:
         gates = [f"{name.removeprefix(described.name + '-')}-approval" for name in environment.endpoints]
         duties["approve"] = (grants.approve, gates)
@@ -53,17 +54,17 @@ def _roles(described: Project, environment: Environment, repository: str | None)
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
         # Housekeeping is for people: no workflow takes its role on.
-        trust = grants.trust_of_people(environment, repository if gates else None, gates)
-        _role(environment, environment.role(duty), trust, policy(described, environment))
+        trusted = trust.of_people(environment, repository if gates else None, gates)
+        _role(environment, environment.role(duty), trusted, policy(described, environment))
 
 
-def _role(environment: Environment, arn: str, trust: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
+def _role(environment: Environment, arn: str, trusted: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
     account = arn.split(":")[4]
     iam = backends.of_account("iam", account)
     path, _, name = arn.split(":role", 1)[1].rpartition("/")
     if backends.role(account, name) is None:
-        iam.create_role(name, json.dumps(trust), f"{path}/", None, "", [], _LONGEST_SESSION)
-    iam.update_assume_role_policy(name, json.dumps(trust))
+        iam.create_role(name, json.dumps(trusted), f"{path}/", None, "", [], _LONGEST_SESSION)
+    iam.update_assume_role_policy(name, json.dumps(trusted))
     iam.put_role_policy(name, _POLICY, json.dumps(policy))
 
 

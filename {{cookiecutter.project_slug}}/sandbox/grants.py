@@ -7,7 +7,6 @@ from typing import Any
 from sandbox.project import Environment, Project
 
 Statement = dict[str, Any]
-_GITHUB = "token.actions.githubusercontent.com"
 _READ_BEFORE = ("models", "baselines", "jobs")
 """The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
 
@@ -16,37 +15,14 @@ _PRUNED = ("models", "baselines")
 """The parts of a bucket that housekeeping removes from: what a fingerprint names."""
 
 _TAGGING = ("sagemaker:AddTags", "sagemaker:ListTags")
+_ENTER_NETWORK = (
+    "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs",
+    "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
+)  # fmt: skip
+"""SageMaker's own calls under the execution role, to put a job or an endpoint into a network."""
 _KEY_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
 _KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
-
-
-def trust_of_service(account: str) -> dict[str, Any]:
-    """SageMaker may take the role on, for this account only."""
-    source = {"StringEquals": {"aws:SourceAccount": account}}
-    return _document(
-        [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole",
-          "Condition": source}]
-    )  # fmt: skip
-
-
-def trust_of_people(environment: Environment, repository: str | None, gates: list[str]) -> dict[str, Any]:
-    """The account's own people, and workflows of one repository that run in one of these GitHub environments."""
-    account = environment.account
-    own = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
-    if repository is None:
-        return _document([own])
-    workflows = {
-        "Effect": "Allow",
-        "Principal": {"Federated": f"arn:aws:iam::{account}:oidc-provider/{_GITHUB}"},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {
-            "StringEquals": {
-                f"{_GITHUB}:aud": "sts.amazonaws.com",
-                f"{_GITHUB}:sub": [f"repo:{repository}:environment:{gate}" for gate in gates],
-            }
-        },
-    }
-    return _document([own, workflows])
 
 
 def execution(project: Project, environment: Environment) -> dict[str, Any]:
@@ -63,6 +39,7 @@ def execution(project: Project, environment: Environment) -> dict[str, Any]:
             _allow(["ecr:GetAuthorizationToken"], ["*"]),
             _allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], ["*"]),
             *_key(environment),
+            *([_allow(list(_ENTER_NETWORK), ["*"])] if project.network else []),
         ]
     )
 
@@ -157,6 +134,19 @@ def monitor(project: Project, environment: Environment) -> dict[str, Any]:
             _allow(["sagemaker:DescribeModelPackage"], _versions(project, environment)),
             {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": own},
             *([_allow(list(_KEY_READ), [environment.kms_key])] if environment.kms_key else []),
+        ]
+    )
+
+
+def image(project: Project, environment: Environment) -> dict[str, Any]:
+    """What the publication of an image does: look for it, push it; docker makes all but the first two calls itself."""
+    pushes = ["DescribeImages", "BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart"]
+    pushes += ["CompleteLayerUpload", "PutImage", "BatchGetImage"]
+    repository = f"arn:aws:ecr:{project.region}:{environment.account}:repository/{project.name}"
+    return _document(
+        [
+            _allow(["ecr:GetAuthorizationToken"], ["*"]),
+            _allow([f"ecr:{each}" for each in pushes], [repository]),
         ]
     )
 

@@ -67,10 +67,11 @@ class Environment:
 
 @dataclass(frozen=True)
 class Project:
-    """The project's name and region, and its environments in their order."""
+    """The project's name and region, whether it has a network, and its environments in their order."""
 
     name: str
     region: str
+    network: bool
     environments: tuple[Environment, ...]
 
     def before(self, environment: Environment) -> Environment | None:
@@ -91,6 +92,7 @@ def project(settings: dict[str, Any]) -> Project:
     return Project(
         name=settings["project"],
         region=settings["region"],
+        network=bool(settings.get("network")),
         environments=tuple(
             _environment(settings, each, position == 0, advanced and position == len(listed) - 1)
             for position, each in enumerate(listed)

@@ -95,6 +95,8 @@ def _resources(service: str, parameters: Mapping[str, Any], caller: Caller) -> l
             full = name if name.startswith("arn:") else f"arn:aws:kms:{here}:{_key_name(name)}"
             found = backends.key(full)
             return [str(found.arn) if found else full]
+        case "ecr" if "repositoryName" in parameters:
+            return [f"arn:aws:ecr:{here}:repository/{parameters['repositoryName']}"]
         case "iam" if "RoleName" in parameters:
             found = backends.role(caller.account, parameters["RoleName"])
             return [str(found.arn) if found else f"arn:aws:iam::{caller.account}:role/{parameters['RoleName']}"]

@@ -12,6 +12,7 @@ ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
     ("environment", "duty", "role"),
     [
         ("feature", "train", ACCOUNT.format("111111111111", "feature-train")),
+        ("feature", "image", ACCOUNT.format("111111111111", "feature-image")),
         ("dev", "deploy", ACCOUNT.format("111111111111", "dev-deploy")),
         ("prod", "approve", ACCOUNT.format("222222222222", "prod-approve")),
         ("prod", "destroy", ACCOUNT.format("222222222222", "prod-destroy")),
@@ -28,7 +29,7 @@ def test_a_duty_has_its_role(project, environment, duty, role):
 
 @pytest.mark.parametrize(
     ("environment", "duty"),
-    [("dev", "train"), ("feature", "approve"), ("feature", "destroy"), ("prod", "admin")],
+    [("dev", "train"), ("dev", "image"), ("feature", "approve"), ("feature", "destroy"), ("prod", "admin")],
     ids=lambda each: each,
 )
 def test_a_duty_that_an_environment_does_not_have_is_refused(project, environment, duty):

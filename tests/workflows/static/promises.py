@@ -34,7 +34,7 @@ STARTS = [
     (
         "workflow_dispatch",
         "main",
-        {"approved", "dev", "feature", "monitor", "retrain", "rollback", "teardown", "training-finished"},
+        {"approved", "dev", "feature", "image", "monitor", "retrain", "rollback", "teardown", "training-finished"},
     ),
     ("schedule", "main", {"monitor", "retrain"}),
 ]
@@ -56,6 +56,7 @@ COMMANDS = {
     "teardown.teardown": ["roles", "teardown"],
     "training-finished.take-up": ["roles", "take-up"],
     "retrain.propose": ["roles", "retrain"],
+    "image.image": ["roles", "image"],
 }
 """The commands of each job, in order."""
 
@@ -113,6 +114,7 @@ FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
     "monitor": {"environment": (["prod", "dev"], "prod")},
     "rollback": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "version": (None, "")},
     "teardown": {"environment": (["dev", "prod"], "dev"), **CONTENDER, "confirm": (None, None)},
+    "image": {"folder": (None, "image")},
 }
 """What a person is asked: the choices, which are the environments that serve, and what is taken without an answer."""
 

@@ -9,7 +9,13 @@ from static.foreign import ACTIONS
 
 PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
 FIRST = "feature"
-"""The environment that trains, which has the duty for it and no other."""
+"""The environment that trains, whose workflows have the duties of that and no other."""
+
+OWN_DUTY = {"approve": "approve", "teardown": "destroy", "image": "image", "monitor": "monitor"}
+"""Commands that have a duty to themselves."""
+
+OF_FIRST = {"train", "image"}
+"""Duties that only it has."""
 
 CREDENTIALS = "aws-actions/configure-aws-credentials"
 READY = "needs.check.outputs.ready == 'true'"
@@ -243,13 +249,10 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
     wanted = f"{needs.environment}-{gate}" if needs.duty == "approve" else needs.environment
     if given["name"] != wanted:
         yield f"its environment is {given['name']}, the role of {wanted} is taken on"
-    if ("approve" in needs.commands) != (needs.duty == "approve"):
-        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
-    if ("teardown" in needs.commands) != (needs.duty == "destroy"):
-        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
-    if ("monitor" in needs.commands) != (needs.duty == "monitor"):
-        yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
-    if (needs.environment == FIRST) != (needs.duty == "train"):
+    for command, duty in OWN_DUTY.items():
+        if (command in needs.commands) != (needs.duty == duty):
+            yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
+    if (needs.environment == FIRST) != (needs.duty in OF_FIRST):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):
         if inputs.get("environment", FIRST) != needs.environment:

@@ -93,7 +93,7 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
 def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
     """What is done in an environment, each under a role of its own."""
     first = settings.before(environment) is None
-    return ("train", "deploy") if first else ("deploy", "approve", "destroy", "monitor")
+    return ("train", "deploy", "image") if first else ("deploy", "approve", "destroy", "monitor")
 
 
 def missing(settings: Settings, first_push: bool) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, opened
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, connected, opened
 
 app = typer.Typer()
 
@@ -16,7 +16,7 @@ WITHOUT_TRAINING = ("dev", "main")
 @app.command()
 def roles(
     env: EnvironmentOption = "feature",
-    duty: Annotated[str, typer.Option("--duty", help="train, deploy, approve, destroy or monitor.")] = "",
+    duty: Annotated[str, typer.Option("--duty", help="One of the environment's: train, deploy, image ...")] = "",
     json: JsonFlag = False,
 ) -> None:
     """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
@@ -86,3 +86,18 @@ def report(
         for address in reports.publish(text):
             display.progress(f"report: {address}")
     display.show(found, text, json)
+
+
+@app.command()
+def image(
+    folder: Annotated[str, typer.Option("--folder", help="With a Dockerfile.")] = "image",
+    json: JsonFlag = False,
+) -> None:
+    """Build an image of your own and push it; it is used once mlops.yaml names it. Example: mlops image"""
+    from mlops import github, publication
+
+    made = publication.publish(connected(), folder, display.progress)
+    github.summary(f"## Image\n\nTo use it, write this into mlops.yaml:\n\n```yaml\nimage:\n  uri: {made.uri}\n```\n")
+    display.write_outputs({"uri": made.uri})
+    done = "pushed" if made.pushed else "is there already"
+    display.show(made, f"{made.uri} {done}; to use it, give it as image: {{uri: ...}} in mlops.yaml", json)
