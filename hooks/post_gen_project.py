@@ -70,6 +70,14 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
+def say(text: str) -> None:
+    """Print, unless nobody reads any more: a hook that fails there would cost the project."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+
+
 def uv() -> str | None:
     """The uv that started this hook, or the one on PATH."""
     return os.environ.get("UV") or shutil.which("uv")
@@ -124,7 +132,7 @@ def tracked_data(answers: Answers) -> Problem | None:
     fields = f"- md5: {folder}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: raw\n"
     pointer.write_text(f"outs:\n{fields}", encoding="utf-8", newline="\n")
     Path("data/.gitignore").write_text("/raw\n", encoding="utf-8", newline="\n")
-    print(f"  data/raw is tracked by DVC ({len(files)} files, version {folder[:8]})", flush=True)
+    say(f"  data/raw is tracked by DVC ({len(files)} files, version {folder[:8]})")
     return None
 
 
@@ -152,13 +160,13 @@ def locked_dependencies(answers: Answers) -> Problem | None:
         return Problem(what, "MLOPS_TEMPLATE_OFFLINE is set", command)
     if (program := uv()) is None:
         return Problem(what, "uv is not installed: pip install uv", command)
-    print("  locking the dependencies (the first time takes about a minute) ...", flush=True)
+    say("  locking the dependencies (the first time takes about a minute) ...")
     start = time.monotonic()
     try:
         source = locked_from(program, verb)
     except (OSError, subprocess.SubprocessError) as error:
         return Problem(what, reason(error), command)
-    print(f"  dependencies locked in {time.monotonic() - start:.1f} s{source}", flush=True)
+    say(f"  dependencies locked in {time.monotonic() - start:.1f} s{source}")
     return None
 
 
@@ -192,7 +200,7 @@ def branches(answers: Answers) -> Problem | None:
             run("git", "add", "-A")
             run("git", *identity(answers), "commit", "-q", "--no-verify", "--no-gpg-sign", "-m", FIRST_COMMIT)
             run("git", "branch", "dev")
-            print("  git: branches main and dev, with everything in the first commit", flush=True)
+            say("  git: branches main and dev, with everything in the first commit")
     except (OSError, subprocess.SubprocessError) as error:
         return Problem("the first commit is not made", reason(error), command)
     return None
@@ -227,7 +235,7 @@ def model_groups(answers: Answers) -> Problem | None:
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         return Problem(what, reason(error), command)
     place = "the sandbox" if answers["model_groups"] == "sandbox" else "AWS"
-    print(f"  model groups in {place}: {names}", flush=True)
+    say(f"  model groups in {place}: {names}")
     return None
 
 
@@ -276,7 +284,7 @@ def main() -> None:
         without_caches(answers)
         without_infrastructure(answers)
         return
-    print(f"{answers['project_slug']}:", flush=True)
+    say(f"{answers['project_slug']}:")
     problems = []
     for step in PLAN:
         try:
@@ -285,7 +293,7 @@ def main() -> None:
             problem = Problem(f"{step.__name__.replace('_', ' ')}", str(error) or "interrupted", "git status")
         if problem:
             problems.append(problem)
-    print(closing_words(answers, problems), flush=True)
+    say(closing_words(answers, problems))
 
 
 if __name__ == "__main__":

@@ -209,6 +209,20 @@ def test_when_aws_refuses_the_project_stays_and_the_reason_is_told(machine: Mach
     assert made.git("status", "--porcelain") == ""
 
 
+def test_who_reads_only_the_first_lines_gets_the_whole_project(machine: Machine) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    machine.install_uv(WORKING_UV)
+
+    command = [sys.executable, "-m", "cookiecutter", str(machine.template), "--no-input", "--default-config"]
+    subprocess.run([*command, "-o", str(machine.folder)], stdout=writer, check=True)
+
+    os.close(writer)
+    made = Made(machine.folder / "tumour-classifier", "")
+    assert made.git("status", "--porcelain") == ""
+    assert "uv.lock" in made.git("ls-files").splitlines()
+
+
 def test_offline_on_request_names_what_is_left(machine: Machine) -> None:
     machine.install_uv("exit 3")
     machine.patch.setenv("MLOPS_TEMPLATE_OFFLINE", "1")
