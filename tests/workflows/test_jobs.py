@@ -1,5 +1,6 @@
 """Jobs that give a run trouble: one that takes longer than it may wait, one whose runner is lost, one that fails."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ def taken_up(world: World, long: Long) -> Moment:
     world.wait_for_job("Completed", long.job)
     first = world.github.dispatch("training-finished.yml", {"job": long.job})
     [gone_on] = world.github.after(first)
+    # On a busy machine the evaluation may take longer than its run waits, too.
+    while left := re.search(r"job (\S+) is still at it", gone_on.summary):
+        world.wait_for_job("Completed", left[1])
+        [gone_on] = world.github.after(world.github.dispatch("training-finished.yml", {"job": left[1]}))
     second = world.github.dispatch("training-finished.yml", {"job": long.job})
     return world.moment([first, gone_on, second], since, first=first, gone_on=gone_on, second=second)
 

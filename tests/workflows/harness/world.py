@@ -170,15 +170,19 @@ class World:
         return sorted(names)
 
     def wait_for_job(self, status: str, name: str = "") -> str:
-        """Wait until a training job has a status, this one or any, and give its name."""
+        """Wait until a job of this name has a status, or any training job when no name is given; give its name."""
         client = self.client("sagemaker")
+        chosen = {"StatusEquals": status, "NameContains": name or f"{self.slug}-feature-train"}
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            found = client.list_training_jobs(StatusEquals=status, NameContains=name or self.slug)
-            if found["TrainingJobSummaries"]:
-                return str(found["TrainingJobSummaries"][0]["TrainingJobName"])
+            found = [each["TrainingJobName"] for each in client.list_training_jobs(**chosen)["TrainingJobSummaries"]]
+            found += [
+                each["ProcessingJobName"] for each in client.list_processing_jobs(**chosen)["ProcessingJobSummaries"]
+            ]
+            if found:
+                return str(found[0])
             time.sleep(0.1)
-        raise TimeoutError(f"no training job became {status}")
+        raise TimeoutError(f"no job became {status}")
 
     @cached_property
     def request(self) -> bytes:
