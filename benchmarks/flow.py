@@ -42,7 +42,8 @@ def opened(folder: Path) -> World:
     }
     world = World(folder, bake(ROOT, folder), rules)
     for branch in ("main", "dev"):
-        world.github.pushed(branch)
+        [run] = world.github.pushed(branch)
+        ended(run, "success")
     return world
 
 

@@ -14,6 +14,8 @@ def test_the_first_push_passes_its_tests_and_says_what_to_do(world: World, first
     assert [run.conclusion for run in first_push.runs] == ["success", "success"], first_push.told()
     assert {job.result for run in first_push.runs for job in run.jobs.values()} == {"success", "skipped"}
     assert all("nothing to do yet" in run.summary and "feature/" in run.summary for run in first_push.runs)
+    # No role is taken on: there may be none yet.
+    assert all("acting as" not in run.log for run in first_push.runs)
     assert first_push.jobs == []
     assert first_push.serving == {}
 

@@ -83,3 +83,19 @@ def test_what_people_have_seen_is_not_proposed_again(writable, state):
 def test_an_object_whose_key_leads_elsewhere_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="no path below raw"):
         incoming.place(tmp_path / "raw", name)
+
+
+def test_where_no_workflow_may_open_pull_requests_a_person_is_told_where_to(writable, monkeypatch):
+    whole = proposal.github.call
+
+    def refused(method, path, body=None):
+        if (method, path) == OPENED:
+            raise proposal.rest.Refused("GitHub Actions is not permitted to create or approve pull requests", 403)
+        return whole(method, path, body)
+
+    monkeypatch.setattr(proposal.github, "call", refused)
+    found = propose()
+
+    assert not found.opened
+    assert found.address == f"https://github.com/team/churn/compare/dev...{BRANCH}?expand=1"
+    assert done(writable)[-1] == STARTED

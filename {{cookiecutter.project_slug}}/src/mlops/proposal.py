@@ -21,13 +21,15 @@ class Proposal:
 
     Args:
         branch: that has it.
-        address: of its pull request.
-        new: whether it was opened now; else it was there, open or closed.
+        address: of its pull request; where no workflow may open one, of the page on which a person does.
+        new: whether it is proposed now; else it was there, open or closed.
+        opened: whether there is a pull request.
     """
 
     branch: str
     address: str
     new: bool
+    opened: bool = True
 
 
 def propose(arrivals: list[Arrival], commit: str, reason: str, progress: Progress) -> Proposal:
@@ -57,7 +59,15 @@ def propose(arrivals: list[Arrival], commit: str, reason: str, progress: Progres
     github.dispatch(WORKFLOW, branch, {})
     progress(f"{branch}: {WORKFLOW} trains it")
     body = {"title": title(arrivals), "head": branch, "base": BASE, "body": text(arrivals, reason)}
-    return Proposal(branch, str(github.call("POST", pulls, body)["html_url"]), new=True)
+    try:
+        return Proposal(branch, str(github.call("POST", pulls, body)["html_url"]), new=True)
+    except rest.Refused as refusal:
+        # A setting of the repository, off in new ones: workflows could approve pull requests by it as well.
+        if refusal.status != 403:
+            raise
+        server = github.required("GITHUB_SERVER_URL")
+        page = f"{server}/{github.repository()}/compare/{BASE}...{urllib.parse.quote(branch)}?expand=1"
+        return Proposal(branch, page, new=True, opened=False)
 
 
 def begin(branch: str, commit: str) -> None:
@@ -107,4 +117,9 @@ def told(settings: Settings, found: Proposal | None, reason: str) -> str:
         return f"{head} unchanged\n\nNothing has come in that dev does not have: nothing is trained ({reason}).\n"
     if not found.new:
         return f"{head} already proposed\n\nWhat has come in is proposed by {found.address}: nothing is trained.\n"
+    if not found.opened:
+        return (
+            f"{head} waits on `{found.branch}`\n\nNo workflow may open pull requests here: open it at {found.address}. "
+            f"Its model is being trained ({reason}).\n"
+        )
     return f"{head} proposed\n\n{found.address} proposes what has come in; its model is being trained ({reason}).\n"

@@ -2,7 +2,8 @@
 
 Every function here, and in any check_*.py beside this file, whose name begins with `check_` is given an endpoint:
 
-    endpoint.predict(body, content_type="application/json", accept="application/json")  an answer, with status, text, json
+    endpoint.predict(body, content_type="application/json", accept="application/json")
+                             an answer, with status, text, json
     endpoint.requests()      the requests of tests/contract.yaml
     endpoint.environment     dev, prod, ...
 
