@@ -44,7 +44,7 @@ locals {
   # Copy from the environment before, register, serve, watch, roll back.
   deploy = concat(
     local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
-    local.read_groups[var.environment], local.register, local.serve, local.read_before,
+    local.read_groups[var.environment], local.read_former, local.register, local.serve, local.read_before,
   )
 
   # Look, then approve or reject: nothing can be deployed with it.
@@ -245,6 +245,18 @@ locals {
       },
     ]
   }
+
+  # After a switch of the scenario the history of the groups before it is read on.
+  read_former = [
+    for last in [local.after == null] : {
+      Effect = "Allow"
+      Action = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+      Resource = [
+        for end in local.advanced ? [""] : ["-champion", "-challenger"] :
+        "arn:aws:sagemaker:${local.here}:model-package/${local.prefix}${end}/*"
+      ]
+    } if last
+  ]
 
   # Before a champion is approved: what its model has served as challenger.
   trial = flatten([

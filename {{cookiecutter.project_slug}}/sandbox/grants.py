@@ -68,6 +68,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_bucket(environment.bucket, write=True),
         *_jobs(project, environment),
         *_group(project, environment),
+        *_former(project, environment),
         *_register(project, environment),
         *(_serving(project, environment) if environment.endpoints else []),
         *_watch(project, environment),
@@ -95,9 +96,7 @@ def destroy(project: Project, environment: Environment) -> dict[str, Any]:
 
 def prune(project: Project, environment: Environment) -> dict[str, Any]:
     """What housekeeping does: look at versions, files and hosting, and delete what nothing uses; never an endpoint."""
-    prefix = f"{project.name}-{environment.name}"
-    groups = [prefix, f"{prefix}-champion", f"{prefix}-challenger"]
-    versions = [f"{arn}/*" for arn in _sagemaker(project, environment, "model-package", groups)]
+    versions = _versions_of(project, environment, _every_group(project, environment))
     reading = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"]
     statements = [
         _allow(reading, versions),
@@ -290,6 +289,15 @@ def _key_before(before: Environment, environment: Environment) -> list[Statement
     return [_allow(list(_KEY_READ), [str(before.kms_key)])] if other else []
 
 
+def _former(project: Project, environment: Environment) -> list[Statement]:
+    """After a switch of the scenario the history of the groups before it is read on."""
+    if project.after(environment) is not None:
+        return []
+    groups = [name for name in _every_group(project, environment) if name not in environment.groups]
+    reading = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+    return [_allow(reading, _versions_of(project, environment, groups))]
+
+
 def _pass_role(environment: Environment) -> Statement:
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     return {**_allow(["iam:PassRole"], [environment.execution_role]), "Condition": to_sagemaker}
@@ -300,7 +308,16 @@ def _groups(project: Project, environment: Environment) -> list[str]:
 
 
 def _versions(project: Project, environment: Environment) -> list[str]:
-    return [f"{arn}/*" for arn in _sagemaker(project, environment, "model-package", environment.groups)]
+    return _versions_of(project, environment, environment.groups)
+
+
+def _versions_of(project: Project, environment: Environment, groups: Any) -> list[str]:
+    return [f"{arn}/*" for arn in _sagemaker(project, environment, "model-package", groups)]
+
+
+def _every_group(project: Project, environment: Environment) -> list[str]:
+    prefix = f"{project.name}-{environment.name}"
+    return [prefix, f"{prefix}-champion", f"{prefix}-challenger"]
 
 
 def _alarms(project: Project, environment: Environment) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -355,6 +356,12 @@ def advanced(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> World:
     empty(arena.server, project)
     fill(arena.server, project)
     return World(arena.server, project, arena.trained)
+
+
+@pytest.fixture(scope="session")
+def registry_tools() -> SimpleNamespace:
+    """What a test needs to run a sandbox of its own."""
+    return SimpleNamespace(served=served, point_at=point_at, trainer=trainer, World=World, OURS=OURS)
 
 
 @pytest.fixture

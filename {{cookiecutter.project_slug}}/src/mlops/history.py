@@ -7,7 +7,7 @@ from itertools import islice
 
 import boto3
 
-from mlops import approval, aws, endpoints, inventory, packages
+from mlops import approval, aws, endpoints, inventory, packages, switch
 from mlops.errors import NotFound
 from mlops.packages import ModelPackage
 from mlops.serving import Batch
@@ -45,17 +45,23 @@ def events_of(settings: Settings, environment: Environment) -> list[Event]:
     """What happened to the newest versions of one environment's groups."""
     found: list[Event] = []
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
-    for contender in environment.contenders:
+    for group in groups_of(settings, environment):
         try:
-            entries = list(islice(packages.entries(session, contender.group), VERSIONS))
+            entries = list(islice(packages.entries(session, group), VERSIONS))
         except NotFound:
             continue
         described = [packages.describe(session, entry.arn) for entry in entries]
         for package in described:
             found += registry_events(package)
-        if contender.endpoint is not None:
-            found += rollouts_of(session, contender, described)
+        if environment.endpoint is not None:
+            found += rollouts_of(session, environment, group, described)
     return found
+
+
+def groups_of(settings: Settings, environment: Environment) -> list[str]:
+    """The groups of an environment; of the last one those of the other scenario too, what was before a switch."""
+    former = inventory.every_group(environment) if settings.after(environment) is None else []
+    return list(dict.fromkeys([*environment.group_names, *former]))
 
 
 def registry_events(package: ModelPackage) -> Iterator[Event]:
@@ -63,21 +69,29 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
     source = package.metadata.get("promoted_from", "")
     who = "" if source else package.metadata.get("registered_by", "")
     why = f"from {source.rpartition(':model-package/')[2]}" if source else package.metadata.get("run_url", "")
-    yield event(package, "promoted" if source else "registered", package.created, who, why)
+    carried = package.metadata.get(switch.CARRIED, "")
+    if carried:
+        yield event(package, "carried", package.created, "", f"from {carried.rpartition(':model-package/')[2]}")
+    else:
+        yield event(package, "promoted" if source else "registered", package.created, who, why)
     for decision in approval.decisions(package.reason):
+        if carried and decision.when and decision.when < package.created:
+            continue  # it is told of the version that this one is a copy of
         what = decision.what or package.status.lower()
         yield event(package, what, decision.when or package.modified, decision.who, decision.why)
 
 
-def rollouts_of(session: boto3.Session, environment: Environment, described: list[ModelPackage]) -> Iterator[Event]:
-    """When each version began to be rolled out on the environment's endpoint: its configurations tell."""
+def rollouts_of(
+    session: boto3.Session, environment: Environment, group: str, described: list[ModelPackage]
+) -> Iterator[Event]:
+    """When each version of a group began to be rolled out on its endpoint: its configurations tell."""
     versions = {package.version: package for package in described}
     in_batch = isinstance(environment.endpoint, Batch)
-    made = endpoints.configs(session, environment.group)
+    made = endpoints.configs(session, group)
     if in_batch:
         models = inventory.models(session, environment)
-        made = [(name, when) for name, when in models if inventory.group_of(name) == environment.group]
-    where = "for transform jobs" if in_batch else f"on {environment.endpoint_name}"
+        made = [(name, when) for name, when in models if inventory.group_of(name) == group]
+    where = "for transform jobs" if in_batch else f"on {group.removesuffix('-champion')}"
     for config, when in made:
         if package := versions.get(endpoints.version_of(config) or 0):
             yield event(package, "deployed", when, "", where)

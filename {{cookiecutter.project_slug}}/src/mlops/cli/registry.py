@@ -58,11 +58,22 @@ def create_groups(
     env: Annotated[list[str] | None, typer.Option("--env", help="Only this environment's; may be repeated.")] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Create the model groups that are not there. Example: mlops groups create --env prod"""
-    from mlops import groups
+    """Create the model groups that are not there; after a switch of the scenario, move what serves into them.
+
+    Example: mlops groups create --env prod
+    """
+    from mlops import groups, switch
 
     project = connected()
-    made = groups.create(project, [project.environment(name) for name in env or []])
+    chosen = [project.environment(name) for name in env or []]
+    made = groups.create(project, chosen)
+    last = project.environments[-1]
+    if not chosen or last in chosen:
+        if moved := switch.switch(project, last, display.progress):
+            display.progress(f"{moved.endpoint} serves version {moved.version}, in {moved.seconds:.0f} s")
+            made = groups.listing(project, display.warning)
+        if name := switch.left_behind(project, last):
+            display.warning(f"{name} still runs and costs: aws sagemaker delete-endpoint --endpoint-name {name}")
     display.show_table(made, ["name", "environment", "versions"], json, "there are no groups")
 
 
