@@ -8,11 +8,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import contract, display, endpoints
+from mlops import aws, contract, display, endpoints
 from mlops.errors import BadInput, Failure
 from mlops.narration import Narrator, inside
 from mlops.playground import commit, edit, git, playground
-from mlops.settings import Settings
+from mlops.settings import Environment, Settings
 
 TIME_SCALE = 200.0
 """The canary's wait of ten minutes takes three seconds; every figure of time in the demo says so."""
@@ -88,37 +88,98 @@ def story(project: Settings, narrator: Narrator) -> None:
         narrator.mlops("register", "--env", first)
     with narrator.chapter("dev", "Merged to dev: the same model, byte for byte, is deployed there and tested"):
         merge_and_test(project, narrator, tests)
-    with narrator.chapter("prod", "Merged to main: it waits in production's group; nothing is deployed unapproved"):
-        merge(project, "dev", "main")
-        narrator.mlops("promote", "--to", last)
-        narrator.mlops("deploy", "--env", last, expect=1)
-    with narrator.chapter("approve", "A person approves it; it is deployed and answers"):
-        approve_and_deploy(narrator, last, "first model")
-        narrator.mlops("verify", "--env", last)
-        narrator.mlops("predict", "requests.csv", "--env", last)
-    with narrator.chapter("refuse", "A bad model: the quality gate refuses it, and it goes nowhere"):
-        branch(project, "feature/too-simple")
-        edit(project.root, "params.yaml", "C: 1.0", "C: 0.00001")
-        commit(project.root, "Regularise much more")
-        narrator.mlops("run", "--env", first)
-        narrator.mlops("register", "--env", first, expect=1)
-    with narrator.chapter(
-        "second", "A second model takes the whole way, and is rolled out under traffic, behind alarms"
-    ):
-        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
-        with traffic(project, last):
-            approve_and_deploy(narrator, last, "simpler, and passes the same gate")
-    with narrator.chapter("roll_back", "A bad rollout: its errors set off the alarm, and production keeps its model"):
-        whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
-        with traffic(project, last):
-            approve_and_deploy(narrator, last, "faster answers", ends_with=1)
-        narrator.mlops("predict", "requests.csv", "--env", last)
+    if project.environment(last).groups:
+        contest(project, narrator, first, last)
+    else:
+        release(project, narrator, first, last)
     with narrator.chapter("rollback", "One command goes back to the model before"):
         narrator.mlops("rollback", "--env", last)
         narrator.mlops("predict", "requests.csv", "--env", last)
     with narrator.chapter("registry", "What the registry holds, and who did what"):
         narrator.mlops("status")
         narrator.mlops("history")
+
+
+def release(project: Settings, narrator: Narrator, first: str, last: str) -> None:
+    """The chapters of production in the basic scenario."""
+    with narrator.chapter("prod", "Merged to main: it waits in production's group; nothing is deployed unapproved"):
+        merge(project, "dev", "main")
+        narrator.mlops("promote", "--to", last)
+        narrator.mlops("deploy", "--env", last, expect=1)
+    with narrator.chapter("approve", "A person approves it; it is deployed and answers"):
+        approve_and_deploy(narrator, "--env", last, reason="first model")
+        narrator.mlops("verify", "--env", last)
+        narrator.mlops("predict", "requests.csv", "--env", last)
+    refuse(project, narrator, first)
+    with narrator.chapter(
+        "second", "A second model takes the whole way, and is rolled out under traffic, behind alarms"
+    ):
+        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
+        with traffic(project, project.environment(last)):
+            approve_and_deploy(narrator, "--env", last, reason="simpler, and passes the same gate")
+    with narrator.chapter("roll_back", "A bad rollout: its errors set off the alarm, and production keeps its model"):
+        whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
+        with traffic(project, project.environment(last)):
+            approve_and_deploy(narrator, "--env", last, reason="faster answers", ends_with=1)
+        narrator.mlops("predict", "requests.csv", "--env", last)
+
+
+def contest(project: Settings, narrator: Narrator, first: str, last: str) -> None:
+    """The chapters of production in the advanced scenario."""
+    challenger = ("--env", last, "--group", "challenger")
+    with narrator.chapter("prod", "Merged to main: it waits in both groups of production, for champion and challenger"):
+        merge(project, "dev", "main")
+        narrator.mlops("promote", "--to", last)
+        narrator.mlops("deploy", *challenger, expect=1)
+    with narrator.chapter("challenger", "It is let in as challenger, on an endpoint of its own; it is no champion yet"):
+        approve_and_deploy(narrator, *challenger, reason="let it try")
+        narrator.mlops("verify", *challenger)
+        narrator.mlops("approve", "--env", last, "--by", "you", "--reason", "it looks good", expect=1)
+    with narrator.chapter("approve", "It has answered what is asked of a challenger: a person approves it as champion"):
+        prove(project, narrator, last)
+        approve_and_deploy(narrator, "--env", last, reason="first model")
+        narrator.mlops("verify", "--env", last)
+        narrator.mlops("predict", "requests.csv", "--env", last)
+    refuse(project, narrator, first)
+    with narrator.chapter("second", "A second model challenges the champion: both on the requests that it was asked"):
+        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
+        approve_and_deploy(narrator, *challenger, reason="let it try")
+        narrator.mlops("compare", "--env", last, "--requests", "100")
+    with narrator.chapter(
+        "succession", "It has proven itself, and takes the champion's place: under traffic, behind alarms"
+    ):
+        prove(project, narrator, last)
+        narrator.mlops("approve", "--env", last, "--by", "you", "--reason", "simpler, and agrees")
+        with traffic(project, project.environment(last)):
+            narrator.mlops("promote", "--to", "champion")
+    with narrator.chapter(
+        "roll_back", "A bad challenger: its errors set off its own alarm; the champion goes on answering"
+    ):
+        whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
+        with traffic(project, project.environment(last).contender("challenger")):
+            approve_and_deploy(narrator, *challenger, reason="faster answers", ends_with=1)
+        narrator.mlops("predict", "requests.csv", "--env", last)
+
+
+def refuse(project: Settings, narrator: Narrator, first: str) -> None:
+    """A model that goes nowhere."""
+    with narrator.chapter("refuse", "A bad model: the quality gate refuses it, and it goes nowhere"):
+        branch(project, "feature/too-simple")
+        edit(project.root, "params.yaml", "C: 1.0", "C: 0.00001")
+        commit(project.root, "Regularise much more")
+        narrator.mlops("run", "--env", first)
+        narrator.mlops("register", "--env", first, expect=1)
+
+
+def prove(project: Settings, narrator: Narrator, environment: str) -> None:
+    """Ask the challenger as often as the settings ask before it may be champion."""
+    target = project.environment(environment).contender("challenger")
+    count = target.challenger.requests if target.challenger else 0
+    narrator.say(f"  … {count} requests to {target.endpoint_name}")
+    session = aws.session(project, target, "deploy")
+    body = requests(project.root, rows=1).encode()
+    for _ in range(count):
+        endpoints.invoke(session, target.endpoint_name, body, "text/csv", "text/csv")["Body"].read()
 
 
 def branch(project: Settings, name: str) -> None:
@@ -155,10 +216,10 @@ def whole_way(project: Settings, narrator: Narrator, name: str, change: tuple[st
     narrator.mlops("promote", "--to", last)
 
 
-def approve_and_deploy(narrator: Narrator, environment: str, reason: str, ends_with: int = 0) -> None:
+def approve_and_deploy(narrator: Narrator, *where: str, reason: str, ends_with: int = 0) -> None:
     """What an approval starts."""
-    narrator.mlops("approve", "--env", environment, "--by", "you", "--reason", reason)
-    narrator.mlops("deploy", "--env", environment, expect=ends_with)
+    narrator.mlops("approve", *where, "--by", "you", "--reason", reason)
+    narrator.mlops("deploy", *where, expect=ends_with)
 
 
 def requests(root: Path, rows: int) -> str:
@@ -177,11 +238,10 @@ def requests(root: Path, rows: int) -> str:
 
 
 @contextmanager
-def traffic(project: Settings, environment: str) -> Iterator[None]:
+def traffic(project: Settings, target: Environment) -> Iterator[None]:
     """Ask an endpoint again and again while something else goes on, whatever it answers."""
     over = threading.Event()
     body = requests(project.root, BATCH_ROWS).encode()
-    target = project.environment(environment)
 
     def ask() -> None:
         while not over.wait(0.05):
