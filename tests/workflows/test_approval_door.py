@@ -17,11 +17,14 @@ CALLED = """
 on: {workflow_call: {outputs: {ready: {value: "true"}}}}
 jobs: {called: {runs-on: ubuntu-latest, steps: [{run: echo}]}}
 """
-PROMOTED = {"id": "promote", "run": 'printf "pending=true\\nversion=7\\n" >> "$GITHUB_OUTPUT"'}
+BASIC = {"pending": "true", "version": "7", "contest": "false"}
+ADVANCED = {**BASIC, "contest": "true", "challenger-pending": "true", "challenger-version": "7"}
 
 
-def hollow(text: str) -> str:
+def hollow(text: str, outputs: dict[str, str]) -> str:
     """The workflow with its jobs, their conditions and environments, whose commands do nothing; a version waits."""
+    lines = "".join(f"{name}={value}\\n" for name, value in outputs.items())
+    promoted = {"id": "promote", "run": f'printf "{lines}" >> "$GITHUB_OUTPUT"'}
     jobs = {}
     for key, job in yaml.load(text, yaml.BaseLoader)["jobs"].items():
         jobs[key] = {name: job[name] for name in KEPT if name in job}
@@ -29,7 +32,7 @@ def hollow(text: str) -> str:
             jobs[key]["uses"] = "./.github/workflows/hollow.yml"
         else:
             told = [step for step in job["steps"] if "vars." in step.get("if", "")]
-            jobs[key] |= {"runs-on": "ubuntu-latest", "steps": [PROMOTED, *told]}
+            jobs[key] |= {"runs-on": "ubuntu-latest", "steps": [promoted, *told]}
     return yaml.safe_dump({"on": "push", "jobs": jobs})
 
 
@@ -37,10 +40,11 @@ def hollow(text: str) -> str:
 def asked(opened: Callable[..., GitHub]) -> Callable[..., Any]:
     """Pushes to main, with variables of the repository, and gives the run."""
 
-    def push(**variables: str) -> Any:
-        main = hollow(MAIN.read_text(encoding="utf-8"))
+    def push(outputs: dict[str, str], **variables: str) -> Any:
+        main = hollow(MAIN.read_text(encoding="utf-8"), outputs)
         files = {".github/workflows/main.yml": main, ".github/workflows/hollow.yml": CALLED}
-        github = opened(files, prod_approval=Environment(reviewers=("ines",)))
+        rules = Environment(reviewers=("ines",))
+        github = opened(files, prod_approval=rules, prod_challenger_approval=rules)
         github.runner = replace(github.runner, variables=variables)
         [run] = github.commit("main", {"a": "1"})
         return run
@@ -48,17 +52,27 @@ def asked(opened: Callable[..., GitHub]) -> Callable[..., Any]:
     return push
 
 
-def test_the_reviewers_of_github_are_asked(asked: Callable[..., Any]) -> None:
-    run = asked()
+@pytest.mark.parametrize(
+    ("outputs", "environment"),
+    [(BASIC, "prod-approval"), (ADVANCED, "prod-challenger-approval")],
+    ids=["basic", "advanced"],
+)
+def test_the_reviewers_of_github_are_asked(
+    asked: Callable[..., Any], outputs: dict[str, str], environment: str
+) -> None:
+    run = asked(outputs)
 
-    assert run.gate.held() == ["prod-approval"], run.told()
+    assert run.gate.held() == [environment], run.told()
     assert "registry" not in run.summary
 
 
-def test_where_github_asks_nobody_the_run_ends_well_and_says_where_the_version_waits(asked: Callable[..., Any]) -> None:
-    run = asked(MLOPS_APPROVAL="registry")
+@pytest.mark.parametrize("outputs", [BASIC, ADVANCED], ids=["basic", "advanced"])
+def test_where_github_asks_nobody_the_run_ends_well_and_says_where_the_version_waits(
+    asked: Callable[..., Any], outputs: dict[str, str]
+) -> None:
+    run = asked(outputs, MLOPS_APPROVAL="registry")
 
     assert run.conclusion == "success", run.told()
-    assert run.jobs["approve"].result == "skipped"
-    assert {run.results[name] for name in run.results if name.startswith(("deploy", "reject"))} == {"skipped"}
+    asking = {name for name, result in run.results.items() if result != "skipped"} - {"copy", "check"}
+    assert {name for name in asking if not name.startswith("check/")} == set()
     assert "Version 7 waits in the registry" in run.summary
