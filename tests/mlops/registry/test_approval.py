@@ -65,7 +65,8 @@ def test_a_version_that_is_not_there_is_named(world: Any) -> None:
         approval.approve(world.settings, world.prod, by="somebody", why="good", version=9)
 
 
-def test_history_tells_who_did_what_in_order(world: Any) -> None:
+def test_history_tells_who_did_what_in_order(world: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "jonas")
     world.promote(world.in_dev().fingerprint, world.prod)
     approval.approve(world.settings, world.prod, by="somebody", why="better recall")
 
@@ -73,7 +74,7 @@ def test_history_tells_who_did_what_in_order(world: Any) -> None:
 
     assert [(each.what, each.group, each.version, each.who, each.why) for each in events] == [
         ("registered", "churn-feature", 1, "somebody", ""),
-        ("promoted", "churn-dev", 1, "", "from churn-feature/1"),
-        ("promoted", "churn-prod", 1, "", "from churn-dev/1"),
+        ("promoted", "churn-dev", 1, "jonas", "from churn-feature/1"),
+        ("promoted", "churn-prod", 1, "jonas", "from churn-dev/1"),
         ("approved", "churn-prod", 1, "somebody", "better recall"),
     ]

@@ -1,11 +1,12 @@
 """Promotion: the copy, what is refused, and that two at once make one version."""
 
+import dataclasses
 import threading
 from typing import Any
 
 import pytest
 
-from mlops import approval, aws, packages, promotion, storage
+from mlops import approval, aws, deployment, history, packages, promotion, storage
 from mlops.errors import BadInput, DigestMismatch, Failure, NotApproved, NotFound
 
 
@@ -26,7 +27,7 @@ def test_a_model_is_copied_byte_for_byte_across_accounts(world: Any) -> None:
     assert prod.metadata["promoted_from"] == dev.arn
     assert prod.metadata["baseline_uri"].startswith("s3://churn-prod-222222222222/baselines/")
     assert prod.metadata["gate_uri"].startswith("s3://churn-prod-222222222222/baselines/")
-    copied = {"promoted_from", "baseline_uri", "gate_uri"}
+    copied = {"promoted_from", "promoted_by", "baseline_uri", "gate_uri"}
     assert {key: value for key, value in prod.metadata.items() if key not in copied} == {
         key: value for key, value in source.metadata.items() if key not in copied
     }
@@ -84,6 +85,38 @@ def test_what_dev_rejected_does_not_go_further(world: Any) -> None:
 
     with pytest.raises(NotApproved, match=r"churn-dev version 1 is Rejected \(rejected .* by somebody: errors under"):
         world.promote(package.fingerprint, world.prod)
+
+
+def test_a_version_that_sagemaker_has_not_made_goes_nowhere(world: Any, monkeypatch: Any) -> None:
+    source = world.register()
+    dev = world.in_dev("second")
+    describe = packages.describe
+    monkeypatch.setattr(packages, "describe", lambda *given: dataclasses.replace(describe(*given), made="Failed"))
+
+    with pytest.raises(Failure, match="churn-feature version 1 is Failed in the registry"):
+        world.promote(source.fingerprint, world.dev)
+    with pytest.raises(Failure, match="churn-dev version 1 is Failed in the registry"):
+        deployment.deploy(world.settings, world.dev, world.progress)
+    with pytest.raises(Failure, match="churn-prod version 1 is Failed in the registry"):
+        monkeypatch.setattr(packages, "describe", describe)
+        world.promote(dev.fingerprint, world.prod)
+        monkeypatch.setattr(packages, "describe", lambda *given: dataclasses.replace(describe(*given), made="Failed"))
+        approval.approve(world.settings, world.prod, by="somebody", why="well")
+
+
+def test_the_status_of_a_version_is_that_of_the_registry(world: Any) -> None:
+    assert world.register().made == "Completed"
+
+
+def test_history_says_who_promoted_and_who_deployed(world: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "mira[bot]")
+    world.in_dev()
+    monkeypatch.setenv("GITHUB_ACTOR", "jonas")
+    deployment.deploy(world.settings, world.dev, world.progress)
+
+    found = {(each.what, each.who) for each in history.history(world.settings) if each.group == "churn-dev"}
+
+    assert found == {("promoted", "mira_bot_"), ("deployed", "jonas")}
 
 
 def test_a_revert_makes_a_new_version(world: Any) -> None:

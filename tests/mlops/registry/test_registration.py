@@ -119,8 +119,8 @@ def test_metadata_keeps_to_the_service_limits(world: Any) -> None:
 
     package = registration.register(world.settings, world.feature, world.model(), lineage, "", "somebody")
 
-    # A promotion adds four more: where it came from, and what the gate says there.
-    assert len(package.metadata) == 46
+    # A promotion adds five more: from where and by whom it came, and what the gate says there.
+    assert len(package.metadata) == 45
     assert package.metadata["branch"].startswith("feature/ümläut_7 _x_y")
     assert max(map(len, package.metadata.values())) == 256
     assert package.metadata["metric.roc_auc"] == "0.99"

@@ -104,6 +104,8 @@ def decide(
     package = chosen(session, environment, status, version)
     if package.status == status:
         return package
+    if status == "Approved":
+        packages.refuse_unmade(package)
     if status == "Approved" and environment.is_champion and not was_approved(package):
         why = f"{why} ({trial.refuse_unproven(session, environment, package)})"
     return record(session, package, status, by, why)

@@ -85,6 +85,7 @@ def approved(session: boto3.Session, environment: Environment, progress: Progres
         progress(waits)
     if package is None:
         raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
+    packages.refuse_unmade(package)
     return package
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import aws, captures, disks, groups
+from mlops import actor, aws, captures, disks, groups
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import ModelPackage
 from mlops.serving import Batch, Endpoint, Serverless
@@ -23,6 +23,9 @@ Progress = Callable[[str], None]
 
 VARIANT = "model"
 """Name of the one variant: traffic shifts only between configurations whose variants have the same names."""
+
+DEPLOYED_BY = "mlops:deployed-by"
+"""Tag of a configuration with who was the first to deploy by it."""
 
 IN_TRANSITION = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 FIRST_DELAY, LONGEST_DELAY = 0.2, 15.0
@@ -188,7 +191,7 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
         client.create_endpoint_config(
             EndpointConfigName=name,
             ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, "InitialVariantWeight": 1.0, **variant}],
-            Tags=groups.tags(settings, environment),
+            Tags=[*groups.tags(settings, environment), {"Key": DEPLOYED_BY, "Value": actor.tag()}],
             **key,
             **captures.configuration(environment, capture, captures.root(environment, environment.endpoint_name), name),
         )

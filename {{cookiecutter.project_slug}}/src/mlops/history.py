@@ -7,7 +7,7 @@ from itertools import islice
 
 import boto3
 
-from mlops import approval, aws, endpoints, inventory, packages, switch
+from mlops import approval, aws, endpoints, inventory, packages, served, switch
 from mlops.errors import NotFound
 from mlops.packages import ModelPackage
 from mlops.serving import Batch
@@ -54,7 +54,7 @@ def events_of(settings: Settings, environment: Environment) -> list[Event]:
         for package in described:
             found += registry_events(package)
         if environment.endpoint is not None:
-            found += rollouts_of(session, environment, group, described)
+            found += rollouts_of(session, settings, environment, group, described)
     return found
 
 
@@ -67,7 +67,7 @@ def groups_of(settings: Settings, environment: Environment) -> list[str]:
 def registry_events(package: ModelPackage) -> Iterator[Event]:
     """How a version came into its group, and what was decided of it."""
     source = package.metadata.get("promoted_from", "")
-    who = "" if source else package.metadata.get("registered_by", "")
+    who = package.metadata.get("promoted_by" if source else "registered_by", "")
     why = f"from {source.rpartition(':model-package/')[2]}" if source else package.metadata.get("run_url", "")
     carried = package.metadata.get(switch.CARRIED, "")
     if carried:
@@ -82,7 +82,7 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
 
 
 def rollouts_of(
-    session: boto3.Session, environment: Environment, group: str, described: list[ModelPackage]
+    session: boto3.Session, settings: Settings, environment: Environment, group: str, described: list[ModelPackage]
 ) -> Iterator[Event]:
     """When each version of a group began to be rolled out on its endpoint: its configurations tell."""
     versions = {package.version: package for package in described}
@@ -94,7 +94,8 @@ def rollouts_of(
     where = "for transform jobs" if in_batch else f"on {group.removesuffix('-champion')}"
     for config, when in made:
         if package := versions.get(endpoints.version_of(config) or 0):
-            yield event(package, "deployed", when, "", where)
+            tags = {} if in_batch else served.tags(session, settings, environment, config)
+            yield event(package, "deployed", when, tags.get(endpoints.DEPLOYED_BY, ""), where)
 
 
 def event(package: ModelPackage, what: str, when: datetime, who: str, why: str) -> Event:

@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from mlops import aws
-from mlops.errors import NotFound
+from mlops.errors import Failure, NotFound
 
 Status = Literal["Approved", "PendingManualApproval", "Rejected"]
 
@@ -55,6 +55,7 @@ class ModelPackage:
     created: datetime
     modified: datetime
     reason: str = ""
+    made: str = "Completed"
 
     @property
     def name(self) -> str:
@@ -188,7 +189,21 @@ def describe(session: boto3.Session, arn: str) -> ModelPackage:
         created=answer["CreationTime"],
         modified=answer.get("LastModifiedTime", answer["CreationTime"]),
         reason=answer.get("ApprovalDescription", ""),
+        made=answer.get("ModelPackageStatus", "Completed"),
     )
+
+
+def refuse_unmade(package: ModelPackage) -> None:
+    """Stop what is about a version that SageMaker has not made, whatever was decided of it.
+
+    Raises:
+        Failure: it is still being made, or could not be.
+    """
+    if package.made != "Completed":
+        raise Failure(
+            f"{package.name} is {package.made} in the registry, and only what is Completed goes on: run the same "
+            "command again when it is, or delete that version in SageMaker and register or promote the model once more"
+        )
 
 
 def specification(image: str, artefact: str) -> dict[str, Any]:

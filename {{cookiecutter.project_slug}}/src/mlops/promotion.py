@@ -5,7 +5,7 @@ from typing import Any
 
 import boto3
 
-from mlops import aws, gate, packages, places, registration, storage, trial, verdicts
+from mlops import actor, aws, gate, packages, places, registration, storage, trial, verdicts
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
@@ -81,6 +81,7 @@ def source_of(
         raise NotApproved(
             f"{source.name} is {source.status}{why(source)}; only what {before.name} approved comes to {target.name}"
         )
+    packages.refuse_unmade(source)
     return source
 
 
@@ -118,7 +119,7 @@ def copied(
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)
     kept = {key: value for key, value in source.metadata.items() if key not in OF_ONE_VERSION}
-    metadata = {**kept, **passed, "promoted_from": source.arn}
+    metadata = {**kept, **passed, "promoted_from": source.arn, "promoted_by": actor.tag()}
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(source.fingerprint, source.commit),
         "ModelApprovalStatus": "Approved" if target.approval == "automatic" else "PendingManualApproval",

@@ -2,14 +2,13 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from mlops import aws, checks, gate, modelcard, packages, places, predictions, rescoring, storage, verdicts
+from mlops import actor, aws, checks, gate, modelcard, packages, places, predictions, rescoring, storage, verdicts
 from mlops.errors import DigestMismatch, Failure
 from mlops.packages import ModelPackage
 from mlops.settings import Environment, Settings
@@ -24,9 +23,6 @@ KEYS = 50
 
 KEY_LIMIT = 128
 VALUE_LIMIT = 256
-
-NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
-"""What a key or value of CustomerMetadataProperties may not hold, after its pattern in botocore."""
 
 
 def register(
@@ -139,7 +135,7 @@ def metadata(
 ) -> dict[str, str]:
     """Where a model came from, within the service's limits; the model card holds what does not fit.
 
-    Room stays for what a promotion adds: `promoted_from`, and all that the gate may say there.
+    Room stays for what a promotion adds: from where and by whom it came, and all that the gate may say there.
     """
     origin = {
         "fingerprint": lineage.fingerprint,
@@ -165,7 +161,7 @@ def metadata(
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
     found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
-    free = 1 + len(set(verdicts.KEYS) - found.keys())
+    free = 2 + len(set(verdicts.KEYS) - found.keys())
     return dict(list(found.items())[: KEYS - free])
 
 
@@ -176,4 +172,4 @@ def number(value: float) -> str:
 
 def allowed(text: str, limit: int) -> str:
     """Text with what the service refuses in metadata replaced by `_`."""
-    return NOT_ALLOWED.sub("_", str(text))[:limit]
+    return actor.NOT_ALLOWED.sub("_", str(text))[:limit]

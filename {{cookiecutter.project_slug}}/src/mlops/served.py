@@ -24,15 +24,19 @@ def mark(session: boto3.Session, settings: Settings, environment: Environment, c
 
 def since(session: boto3.Session, settings: Settings, environment: Environment, config: str) -> str:
     """When a configuration began to serve; empty when it never did."""
+    return tags(session, settings, environment, config).get(MARK, "")
+
+
+def tags(session: boto3.Session, settings: Settings, environment: Environment, config: str) -> dict[str, str]:
+    """The tags of a configuration."""
     given = {"ResourceArn": arn(settings, environment, config)}
+    found: dict[str, str] = {}
     with aws.explained("ListTags", config):
         while True:
             page = aws.client(session, "sagemaker").list_tags(**given)
-            for tag in page["Tags"]:
-                if tag["Key"] == MARK:
-                    return str(tag["Value"])
+            found |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
             if not page.get("NextToken"):
-                return ""
+                return found
             given["NextToken"] = page["NextToken"]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened, who
+from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened
 from mlops.errors import BadInput, Failure
 
 app = typer.Typer()
@@ -66,13 +66,13 @@ def fingerprint(json: JsonFlag = False) -> None:
 @app.command()
 def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
     """Register what was trained from this commit, if it passes the gate. Example: mlops register --env feature"""
-    from mlops import github, jobs, lineage, registration
+    from mlops import actor, github, jobs, lineage, registration
 
     project, environment = opened(env)
     origin = lineage.of(project)
     model = jobs.trained_model(project, environment)
     package = registration.register(
-        project, environment, model, origin, github.run_url(), registered_by=who(), progress=display.progress
+        project, environment, model, origin, github.run_url(), registered_by=actor.who(), progress=display.progress
     )
     display.write_outputs({"package": package.arn, "version": str(package.version)})
     display.show(package, f"registered: {package.group} version {package.version} ({package.status})", json)

@@ -1,7 +1,5 @@
 """What several commands share: their options, and the project that they work on."""
 
-import getpass
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,13 +46,3 @@ def meant(environment: str, group: str | None) -> "tuple[Settings, Environment]"
 
     project = settings.load()
     return project, project.environment(environment).contender(group)
-
-
-def who() -> str:
-    """Who runs this command: the person that GitHub names, or the user of this machine."""
-    if actor := os.environ.get("GITHUB_ACTOR"):
-        return actor
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

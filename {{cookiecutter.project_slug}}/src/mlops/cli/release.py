@@ -62,6 +62,26 @@ def succeed(json: bool) -> None:
     display.show(result, f"champion: {result.endpoint} serves version {result.version}, {what}", json)
 
 
+def decide(
+    what: Literal["approved", "rejected"],
+    by: str,
+    reason: str,
+    env: str,
+    version: int | None,
+    group: str | None,
+    json: bool,
+) -> None:
+    """Write a decision on a version, and say so."""
+    from mlops import approval, sandbox
+
+    project, environment = meant(env, group)
+    by, reason = reviewed(environment.approval_environment, what, by, reason)
+    sandbox.connect(project)
+    decision = approval.approve if what == "approved" else approval.reject
+    package = decision(project, environment, by=by, why=reason, version=version)
+    display.show(package, f"{what}: {package.group} version {package.version}, by {by}", json)
+
+
 @app.command()
 def approve(
     by: ByOption = "",
@@ -72,13 +92,7 @@ def approve(
     json: JsonFlag = False,
 ) -> None:
     """Approve a waiting version. Example: mlops approve --env prod --by mira --reason "better recall" """
-    from mlops import approval, sandbox
-
-    project, environment = meant(env, group)
-    by, reason = reviewed(environment.approval_environment, "approved", by, reason)
-    sandbox.connect(project)
-    package = approval.approve(project, environment, by=by, why=reason, version=version)
-    display.show(package, f"approved: {package.group} version {package.version}, by {by}", json)
+    decide("approved", by, reason, env, version, group, json)
 
 
 @app.command()
@@ -91,13 +105,7 @@ def reject(
     json: JsonFlag = False,
 ) -> None:
     """Reject a version, so that it is never deployed. Example: mlops reject --by mira --reason "wrong data" """
-    from mlops import approval, sandbox
-
-    project, environment = meant(env, group)
-    by, reason = reviewed(environment.approval_environment, "rejected", by, reason)
-    sandbox.connect(project)
-    package = approval.reject(project, environment, by=by, why=reason, version=version)
-    display.show(package, f"rejected: {package.group} version {package.version}, by {by}", json)
+    decide("rejected", by, reason, env, version, group, json)
 
 
 @app.command()
