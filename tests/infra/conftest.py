@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ VARIABLES = {
     "github_repository": REPOSITORY,
     "notification_email": "team@example.com",
     "delete_data": True,
+    "functions": True,
     "people": {
         person: {"principals": [f"arn:aws:iam::111111111111:role/sso/AWSReservedSSO_{name}_*"]}
         for person, name in {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}.items()
@@ -196,6 +198,10 @@ def initialised(mirror: Path, settings: Path) -> Terraform:
     shutil.copytree(PROJECT / "infra", folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
     (folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
     (folder / "everywhere.auto.tfvars.json").write_text(json.dumps(VARIABLES))
+    # What it uploads is run in tests/lambdas: here any zip will do.
+    (folder / "build").mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / "build" / "lambdas.zip", "w") as archive:
+        archive.write(PROJECT / "lambdas" / "dispatch.py", "lambdas/dispatch.py")
     configuration = settings.parent / "terraform.rc"
     configuration.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
     made = Terraform(folder, configuration)

@@ -89,6 +89,15 @@ variable "vpc_endpoints" {
   default     = null
 }
 
+variable "functions" {
+  description = <<-EOT
+    Whether events in AWS start workflows: an approval in the registry, the end of a training job, drift. It needs
+    github_repository, the zip that `uv run python -m lambdas.package` builds, and the GitHub App's key in its secret.
+  EOT
+  type        = bool
+  default     = false
+}
+
 variable "latency_limit_ms" {
   description = "A model that takes longer than this on average, over a minute, is rolled back."
   type        = number

@@ -7,3 +7,4 @@ environment = "prod"
 # monthly_budget_usd   = 200
 # permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
 # latency_limit_ms     = 1000
+# functions            = true # `uv run python -m lambdas.package` builds their zip first
