@@ -162,7 +162,9 @@ def test_a_secret_that_is_none_is_an_error_that_does_not_tell_it(dispatch: Any, 
     assert dispatch(approved(50)).result == {"started": "approved.yml"}
 
 
-@pytest.mark.parametrize(("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "drift"])
+@pytest.mark.parametrize(
+    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "drift"]
+)
 def test_the_workflow_that_is_started_takes_these_inputs(
     template_folder: Any, given: Any, workflow: str, inputs: dict[str, str]
 ) -> None:
