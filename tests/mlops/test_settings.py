@@ -108,6 +108,22 @@ REFUSED = [
         {"environments.2.endpoint.alarms": [{"name": "errors", "metric": "Doubt", "above": 1}]},
         "alarm errors is every endpoint's already",
     ),
+    (
+        {"environments.2.endpoint.rollout": {"kind": "shadow", "percent": 0}},
+        "environments.prod.endpoint.rollout.percent",
+    ),
+    (
+        {"environments.2.endpoint.rollout": {"kind": "shadow", "seconds": 14400}},
+        "environments.prod.endpoint.rollout.seconds is 14400",
+    ),
+    ({"environments.2.endpoint.rollout": {"kind": "shadow", "agreement": 0.9}}, "captured answers: give capture"),
+    (
+        {
+            "environments.2.endpoint.rollout": {"kind": "shadow"},
+            "environments.2.endpoint.instance_type": "ml.inf1.xlarge",
+        },
+        "rollout shadow is not for ml.inf1.xlarge",
+    ),
     ({"environments.2.endpoint.alarms": ["costs", "costs"]}, "each name may be given once"),
     (
         {"environments.2.endpoint.alarms": [{"name": "doubt", "metric": "D", "below": 1, "seconds": 90}]},

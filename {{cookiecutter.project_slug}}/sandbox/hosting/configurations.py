@@ -97,6 +97,9 @@ def check(configuration: Document) -> None:
         raise _invalid(f"Variant names must be unique: {', '.join(names)}")
     if shadows and (len(shadows), len(configuration["ProductionVariants"])) != (1, 1):
         raise _invalid("Shadow mode takes exactly one production variant and one shadow variant.")
+    for variant in everyone if shadows else []:
+        if str(variant.get("InstanceType", "")).startswith("ml.inf1."):
+            raise _invalid(f"Shadow mode is not supported on {variant['InstanceType']}.")
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in configuration["ProductionVariants"]) <= 0:
         raise _invalid("At least one production variant must have a weight greater than 0.")
     for variant in everyone:

@@ -4,13 +4,13 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, batch, endpoints, packages, rollouts, served, trial
+from mlops import alarms, approval, aws, batch, endpoints, packages, rollouts, served, shadows, trial
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.packages import ModelPackage
 from mlops.rollback import rollback as rollback
-from mlops.serving import Batch, Serverless
+from mlops.serving import Batch, Serverless, Shadow
 from mlops.settings import Environment, Settings
 
 BY = "mlops deploy"
@@ -55,6 +55,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
+        found = proven(session, settings, environment, package, found, progress)
         if not shift(session, settings, environment, package, found, progress):
             progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
             return deploy(settings, environment, progress, brought)
@@ -63,6 +64,29 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
         trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
+
+
+def proven(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    package: ModelPackage,
+    found: State | None,
+    progress: Progress,
+) -> State | None:
+    """The endpoint's state after the version has stood in the shadow, where the settings ask for that.
+
+    Raises:
+        Failure: it did worse there than the rules allow, and is Rejected.
+    """
+    if found is None or environment.endpoint is None or not isinstance(environment.endpoint.rollout, Shadow):
+        return found
+    if found.serverless:
+        progress(f"{environment.endpoint_name}: SageMaker puts no shadow beside a serverless variant: all at once")
+        return found
+    calm(session, environment, progress)
+    shadows.carry_out(session, settings, environment, package, found, progress)
+    return endpoints.state(session, environment.endpoint_name)
 
 
 def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:

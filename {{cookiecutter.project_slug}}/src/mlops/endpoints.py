@@ -234,7 +234,9 @@ def update(session: boto3.Session, endpoint: str, config: str, deployment: dict[
     """Begin to shift an endpoint's traffic to another configuration; False when it is updating already."""
     with aws.explained("UpdateEndpoint", endpoint), unless_done("in-progress", "in progress", "updating"):
         aws.client(session, "sagemaker").update_endpoint(
-            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=deployment
+            EndpointName=endpoint,
+            EndpointConfigName=config,
+            **({"DeploymentConfig": deployment} if deployment else {}),
         )
         return True
     return False

@@ -10,7 +10,7 @@ import boto3
 from mlops import aws
 from mlops.settings import Environment
 
-OURS = re.compile(r"^(?P<group>.+?)(-shadow[0-9]+)?-v[0-9]+-[0-9a-f]{8}$")
+OURS = re.compile(r"^(?P<group>.+?)(-s)?-v[0-9]+-[0-9a-f]{8}$")
 """A name that the machinery gives to a model or a configuration: its group, the version, a hash of the settings."""
 
 

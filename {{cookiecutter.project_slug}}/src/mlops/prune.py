@@ -11,6 +11,7 @@ from mlops import aws, endpoints, inventory, packages, served, storage
 from mlops.display import Progress
 from mlops.errors import Failure, NotFound
 from mlops.packages import Entry
+from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
 FOLDERS = ("models", "baselines")
@@ -69,7 +70,8 @@ def plan(settings: Settings, now: datetime) -> list[Item]:
     for environment in settings.environments:
         session = aws.session(settings, environment, "prune")
         items += files(session, settings, environment, needed, now)
-        if environment.endpoint is not None:
+        # Where files go through in batch, a job may begin with any model at any time.
+        if environment.endpoint is not None and not isinstance(environment.endpoint, Batch):
             items += unused(session, settings, environment, versions[environment.name], now)
     return sorted(items, key=lambda item: ORDER.index(item.kind))
 

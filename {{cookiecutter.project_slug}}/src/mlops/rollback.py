@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, trial
+from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, shadows, trial
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import Entry
@@ -244,7 +244,7 @@ def go_back(
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
         endpoints.remove(session, endpoint, progress)
         found = None
-    if found is not None and served_by(found.config) == target.version:
+    if found is not None and served_by(found.config) == target.version and not shadows.is_shadowed(found.config):
         return
     if config is None or (found is not None and not fits(session, config, found)):
         config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))

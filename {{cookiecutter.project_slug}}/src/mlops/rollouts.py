@@ -3,7 +3,7 @@
 from typing import Any
 
 from mlops.errors import BadInput
-from mlops.serving import AllAtOnce, Canary, Linear, Rollout
+from mlops.serving import AllAtOnce, Canary, Linear, Rollout, Shadow
 from mlops.settings import Environment
 
 SHORTEST_SECONDS = 600
@@ -47,7 +47,7 @@ def unguarded() -> dict[str, Any]:
 def routing(rollout: Rollout) -> dict[str, Any]:
     """The share of the instances that takes traffic in each step, and the wait after it."""
     match rollout:
-        case AllAtOnce():
+        case AllAtOnce() | Shadow():
             return {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
         case Canary():
             size = {"Type": "CAPACITY_PERCENT", "Value": rollout.percent}
@@ -60,7 +60,7 @@ def routing(rollout: Rollout) -> dict[str, Any]:
 def waits(rollout: Rollout) -> int:
     """Seconds that a rollout without alarms waits, all steps together."""
     match rollout:
-        case AllAtOnce():
+        case AllAtOnce() | Shadow():
             return rollout.bake_seconds
         case Canary():
             return rollout.wait_seconds + rollout.bake_seconds

@@ -11,6 +11,9 @@ from mlops.signals import Alarm, Signal
 WAIT_LIMIT_SECONDS = 3600
 """SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
 
+LONGEST_SHADOW_SECONDS = 10800
+"""A workflow's role is given for four hours; what comes after the shadow takes its time too."""
+
 MEMORY_STEP_MB = 1024
 BATCH_PAYLOAD_MB = 100
 """The most that the requests of a transform job may hold at a time (MaxPayloadInMB in SageMaker's API reference)."""
@@ -43,7 +46,23 @@ class Linear(Model):
     bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
 
 
-Rollout = Annotated[AllAtOnce | Canary | Linear, Field(discriminator="kind")]
+class Shadow(Model):
+    """Ask the new version copies of the requests first, whose answers nobody gets; it takes over when it keeps this."""
+
+    kind: Literal["shadow"]
+    percent: int = Field(default=100, ge=1, le=100, description="of the requests that are copied")
+    requests: int = Field(default=100, ge=1, le=1_000_000, description="copies that have to be answered")
+    seconds: int = Field(default=3600, ge=1, le=LONGEST_SHADOW_SECONDS, description="in which they have to be")
+    errors: float = Field(default=0.0, ge=0, le=1, description="share by which more of its answers may fail")
+    latency: float = Field(default=1.5, ge=0.1, le=100, description="times the latency of the one that serves")
+    agreement: float | None = Field(default=None, ge=0, le=1, description="share of captured answers that are alike")
+    bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+
+Rollout = Annotated[AllAtOnce | Canary | Linear | Shadow, Field(discriminator="kind")]
+
+NOT_IN_SHADOW = "ml.inf1."
+"""Instances that SageMaker gives no shadow (its developer guide, exclusions of shadow tests)."""
 
 
 class Capture(Model):
@@ -83,10 +102,21 @@ class Endpoint(Watched):
     @model_validator(mode="after")
     def canary_needs_two_instances(self) -> Self:
         """A share of at most half of the instances needs two of them."""
-        if not isinstance(self.rollout, AllAtOnce) and self.instances < 2:
+        if isinstance(self.rollout, Canary | Linear) and self.instances < 2:
             raise ValueError(
                 f"rollout {self.rollout.kind} shifts at most half of the instances: give instances: 2 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def shadow_can_be(self) -> Self:
+        """SageMaker excludes some instances from shadows, and what is compared has to be captured."""
+        if not isinstance(self.rollout, Shadow):
+            return self
+        if self.instance_type.startswith(NOT_IN_SHADOW):
+            raise ValueError(f"rollout shadow is not for {self.instance_type}: give another instance_type or kind")
+        if self.rollout.agreement is not None and self.capture is None:
+            raise ValueError("rollout.agreement compares captured answers: give capture, such as {percent: 100}")
         return self
 
 

@@ -326,7 +326,7 @@ def line_of(problem: Any, content: Any, file: str) -> str:
     """One line for a person about one problem that pydantic found."""
     place: list[str] = []
     for part in problem["loc"]:
-        if part in {"all_at_once", "canary", "linear", "named_alarm", "signal", *KINDS}:
+        if part in {"all_at_once", "canary", "linear", "shadow", "named_alarm", "signal", *KINDS}:
             continue  # Which kind was given: it is not in the file as a place.
         content = (
             content[part]

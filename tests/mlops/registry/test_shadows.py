@@ -1,0 +1,127 @@
+"""Shadows: a new version is asked copies of the requests, and takes over when it keeps the rules; nobody notices."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from mlops import deployment, endpoints, packages, shadows
+from mlops.errors import Failure
+from mlops.serving import Capture, Shadow
+
+pytestmark = pytest.mark.slow
+
+
+def shadowed(world: Any, decision: str = "score", **rules: Any) -> Any:
+    """The dev environment with a shadow for its rollout."""
+    given = {"requests": 6, "seconds": 120, "latency": 100.0, "bake_seconds": 0, **rules}
+    rollout = Shadow(kind="shadow", **given)
+    capture = Capture(percent=100, decision=decision)
+    return world.dev.model_copy(
+        update={"endpoint": world.dev.endpoint.model_copy(update={"rollout": rollout, "capture": capture})}
+    )
+
+
+@contextmanager
+def asking(world: Any, environment: Any) -> Iterator[list[str]]:
+    """A client that tries nothing again, while the block runs: what it was answered."""
+    stopped, answers = threading.Event(), []
+
+    def ask() -> None:
+        while not stopped.wait(0.05):
+            try:
+                answers.append(world.answer(environment))
+            except Exception as error:
+                answers.append(f"failed: {error}")
+
+    client = threading.Thread(target=ask, daemon=True)
+    client.start()
+    try:
+        yield answers
+    finally:
+        stopped.set()
+        client.join()
+
+
+def config_of(world: Any) -> str:
+    """The configuration that dev's endpoint serves."""
+    return str(world.client(world.dev).describe_endpoint(EndpointName="churn-dev")["EndpointConfigName"])
+
+
+def test_a_version_that_keeps_the_rules_in_the_shadow_takes_over(world: Any) -> None:
+    dev = shadowed(world, agreement=1.0)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    second = world.in_dev("second")
+
+    with asking(world, dev) as answers:
+        result = deployment.deploy(world.settings, dev, world.progress)
+
+    assert (result.version, world.answer(dev)) == (2, "second")
+    assert not shadows.is_shadowed(config_of(world))
+    assert set(answers) <= {"first", "second"}
+    (report,) = [line for line in world.said if "copies" in line]
+    assert "errors 0.00% (serving 0.00%)" in report
+    assert "100.00% of" in report
+    assert packages.describe(world.session(world.dev), second.arn).status == "Approved"
+    assert deployment.rollback(world.settings, dev, world.progress).version == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "decision", "rules", "why"),
+    [
+        ("second", "label", {"agreement": 0.5}, "agreement 0.00%, at least 50.00%"),
+        ("raises", "score", {}, "errors 100.00%, at most 0.00%"),
+        ("second", "score", {"requests": 100_000, "seconds": 1}, "of 100000 copies within 1 s"),
+    ],
+)
+def test_a_version_that_does_worse_in_the_shadow_is_rejected_and_nobody_has_noticed(
+    world: Any, label: str, decision: str, rules: dict[str, Any], why: str
+) -> None:
+    dev = shadowed(world, decision, **rules)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    alone, worse = config_of(world), world.in_dev(label)
+
+    with asking(world, dev) as answers, pytest.raises(Failure, match="version 2 does not take over") as told:
+        deployment.deploy(world.settings, dev, world.progress)
+
+    assert why in str(told.value)
+    assert set(answers) == {"first"}
+    assert config_of(world) == alone
+    assert packages.describe(world.session(world.dev), worse.arn).status == "Rejected"
+    assert deployment.deploy(world.settings, dev, world.progress).version == 1
+
+
+def test_a_rollback_takes_the_shadow_away(world: Any) -> None:
+    dev = shadowed(world)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    alone, package, session = config_of(world), world.in_dev("second"), world.session(world.dev)
+    config = shadows.prepare(session, world.settings, dev, package, alone)
+    endpoints.update(session, "churn-dev", config, {})
+    endpoints.settle(session, "churn-dev", world.progress)
+    assert config_of(world) == config
+
+    result = deployment.rollback(world.settings, dev, world.progress)
+
+    assert (result.version, config_of(world)) == (1, alone)
+    assert packages.describe(session, package.arn).status == "Rejected"
+
+
+def test_a_shadow_that_a_killed_run_left_is_taken_up_by_the_next(world: Any) -> None:
+    dev = shadowed(world)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    session = world.session(world.dev)
+    config = shadows.prepare(session, world.settings, dev, world.in_dev("second"), config_of(world))
+    endpoints.update(session, "churn-dev", config, {})
+    endpoints.settle(session, "churn-dev", world.progress)
+
+    with asking(world, dev):
+        result = deployment.deploy(world.settings, dev, world.progress)
+
+    assert (result.version, world.answer(dev)) == (2, "second")
+    assert not [line for line in world.said if "goes into the shadow" in line]
