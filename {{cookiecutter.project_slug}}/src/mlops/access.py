@@ -125,7 +125,7 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
     elif duty in ("deploy", "destroy") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * max(
-            rollouts.timeout(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint
+            rollouts.longest(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint
         )
         if (score := settings.stages.get(SCORING)) and settings.comparison is not None:
             waits += score.longest_seconds

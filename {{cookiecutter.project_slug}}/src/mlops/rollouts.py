@@ -68,6 +68,12 @@ def waits(rollout: Rollout) -> int:
             return -(-100 // rollout.percent) * rollout.wait_seconds + rollout.bake_seconds
 
 
+def longest(environment: str, rollout: Rollout) -> int:
+    """Seconds that a deployment waits at most; a shadow stands before SageMaker shifts anything."""
+    before = rollout.seconds + BOOT_SECONDS if isinstance(rollout, Shadow) else 0
+    return before + timeout(environment, rollout)
+
+
 def timeout(environment: str, rollout: Rollout) -> int:
     """Seconds after which SageMaker gives a rollout up: its waits, and the time that the instances take to start.
 
