@@ -66,7 +66,17 @@ def test_the_demo_runs_to_its_end_and_leaves_the_work_tree_clean(project: BakedP
     assert project.git("status", "--porcelain") == ""
 
 
-def test_the_advanced_scenario_has_champion_and_challenger(bake_in_full: Bake) -> None:
-    assert {group["name"] for group in groups(bake_in_full(scenario="advanced"))} == {
+def test_the_advanced_scenario_has_champion_and_challenger_and_its_demo_makes_a_challenger_champion(
+    bake_in_full: Bake,
+) -> None:
+    project = bake_in_full(scenario="advanced")
+    assert {group["name"] for group in groups(project)} == {
         f"{SLUG}-feature", f"{SLUG}-dev", f"{SLUG}-prod-champion", f"{SLUG}-prod-challenger",
     }  # fmt: skip
+
+    told = json.loads(project.run("uv", "run", "mlops", "demo", "--json", seconds=800).stdout)
+
+    commands = {each["command"]: each["output"] for step in told["steps"] for each in step["commands"]}
+    assert told["ok"], told["problem"]
+    assert "agreement" in commands["mlops compare --env prod --requests 100"]
+    assert f"{SLUG}-prod serves version 2" in commands["mlops promote --to champion"]
