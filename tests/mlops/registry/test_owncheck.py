@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlops import contract, deployment, owncheck, settings, verification
-from mlops.errors import BadInput, Failure
+from mlops import contract, deployment, owncheck, packages, settings, verification
+from mlops.errors import BadInput, Failure, NotApproved, NotVerified
 from mlops.owncheck import Endpoint
 
 BAD = '''"""Checks of many kinds."""
@@ -126,3 +126,44 @@ def test_a_contract_of_another_version_is_not_guessed_at(tmp_path: Path, text: s
 
     with pytest.raises(BadInput, match=said):
         contract.read(tmp_path / "contract.yaml")
+
+
+def test_what_fails_after_a_deployment_is_rejected_and_the_endpoint_goes_back_once(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    team = settings.load(root)
+    folder = root / "tests" / "endpoint"
+    folder.mkdir()
+    (folder / "check_label.py").write_text(
+        "def check_label(endpoint):\n    assert endpoint.predict('1,2', 'text/csv').json['label'] != 'second'\n"
+    )
+    world.in_dev("first")
+    deployment.deploy(team, world.dev, world.progress)
+    verification.verify_or_go_back(team, world.dev, world.progress)
+    second = world.in_dev("second")
+    deployment.deploy(team, world.dev, world.progress)
+
+    with pytest.raises(NotVerified, match=r"check_label .*; rolled back to version 1; version 2 is now Rejected"):
+        verification.verify_or_go_back(team, world.dev, world.progress)
+
+    assert world.answer(world.dev) == "first"
+    assert "check_label" in packages.describe(world.session(world.dev), second.arn).reason
+    with pytest.raises(NotApproved, match="churn-dev version 2 is Rejected"):
+        world.promote(second.fingerprint, world.prod)
+    (folder / "check_label.py").write_text("def check_all(endpoint):\n    raise ValueError\n")
+    with pytest.raises(NotVerified, match="version 1 is what a rollback has gone back to, and stays"):
+        verification.verify_or_go_back(team, world.dev, world.progress)
+    assert [each.status for each in packages.listing(world.session(world.dev), "churn-dev")] == ["Rejected", "Approved"]
+
+
+def test_the_only_version_is_rejected_too_and_says_that_it_still_serves(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    (root / "tests" / "endpoint").mkdir()
+    (root / "tests" / "endpoint" / "check_all.py").write_text("def check_all(endpoint):\n    raise ValueError\n")
+    team = settings.load(root)
+    world.in_dev("first")
+    deployment.deploy(team, world.dev, world.progress)
+
+    with pytest.raises(
+        NotVerified, match="version 1 is now Rejected, and still serves: there is no version to go back"
+    ):
+        verification.verify_or_go_back(team, world.dev, world.progress)

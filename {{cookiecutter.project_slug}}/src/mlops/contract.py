@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlops import aws, batch, endpoints
 from mlops.batch import Text
-from mlops.errors import BadInput, Failure
+from mlops.errors import BadInput, Failure, NotVerified
 from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
@@ -77,7 +77,7 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
 
     Raises:
         BadInput: the contract is not there, or not in its form.
-        Failure: an answer is not as agreed: each is named with what was expected and what came.
+        NotVerified: an answer is not as agreed: each is named with what was expected and what came.
     """
     requests = read(settings.root / FILE)
     checks, problems = [], []
@@ -87,7 +87,7 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
         progress(f"{'✗' if problem else '✓'} {request.name}")
         checks.append(Check(name=request.name, status=answer.status))
     if problems:
-        raise Failure(f"{environment.endpoint_name} breaks {FILE.as_posix()}: {'; '.join(problems)}")
+        raise NotVerified(f"{environment.endpoint_name} breaks {FILE.as_posix()}: {'; '.join(problems)}")
     return checks
 
 

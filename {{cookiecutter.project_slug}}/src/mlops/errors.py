@@ -21,5 +21,9 @@ class NotApproved(Failure):
     """A model package is not Approved where it has to be."""
 
 
+class NotVerified(Failure):
+    """An endpoint does not do what it has to: the model is at fault, not the way to it."""
+
+
 class NotFound(Failure):
     """SageMaker or S3 does not have what a command needs; the message says how it comes into being."""

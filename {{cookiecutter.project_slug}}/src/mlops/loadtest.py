@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlops import aws, contract
 from mlops.contract import Request
 from mlops.criteria import Load
-from mlops.errors import BadInput, Failure
+from mlops.errors import BadInput, NotVerified
 from mlops.settings import Environment, Settings
 
 SHARE = 0.95
@@ -64,7 +64,7 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
 
     Raises:
         BadInput: the contract has no request that the model answers.
-        Failure: too many requests fail, or the answers take too long.
+        NotVerified: too many requests fail, or the answers take too long.
     """
     asked = environment.endpoint.load if environment.endpoint else None
     if asked is None:
@@ -75,7 +75,7 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
     session = aws.session(settings, environment, "deploy")
     found = figures(asked, send_all(session, environment.endpoint_name, request, asked))
     if problems := problems_of(asked, found):
-        raise Failure(f"{environment.endpoint_name} under load: {'; '.join(problems)}")
+        raise NotVerified(f"{environment.endpoint_name} under load: {'; '.join(problems)}")
     progress(f"✓ under load: {found}")
     return found
 

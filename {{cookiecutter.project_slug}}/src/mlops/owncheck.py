@@ -18,7 +18,7 @@ import boto3
 
 from mlops import aws, contract
 from mlops.contract import JSON, Request
-from mlops.errors import Failure
+from mlops.errors import NotVerified
 from mlops.settings import Environment, Settings
 
 FOLDER = Path("tests/endpoint")
@@ -83,7 +83,7 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
     """Run every check of the folder, in the order of the files and of the functions in them.
 
     Raises:
-        Failure: a check fails, or can not be run: each is named with its file and line. The others are run as well.
+        NotVerified: a check fails, or can not be run: each is named with its file and line. The others are run as well.
     """
     folder = settings.root / FOLDER
     files = sorted(folder.glob(f"{PREFIX}*.py"))
@@ -98,7 +98,7 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
             done.append(each)
     if failed := [each for each in done if each.problem]:
         problems = "; ".join(f"{each.name} ({each.file}): {each.problem}" for each in failed)
-        raise Failure(f"{endpoint.name} fails {len(failed)} of {len(done)} checks of its own: {problems}")
+        raise NotVerified(f"{endpoint.name} fails {len(failed)} of {len(done)} checks of its own: {problems}")
     return done
 
 

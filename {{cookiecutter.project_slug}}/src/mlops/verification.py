@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops import contract, loadtest, owncheck
+from mlops import approval, aws, contract, endpoints, loadtest, owncheck, packages, rollback
 from mlops.contract import Check
+from mlops.errors import NotFound, NotVerified
 from mlops.loadtest import Figures
 from mlops.owncheck import OwnCheck
 from mlops.settings import Environment, Settings
@@ -31,7 +32,8 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
 
     Raises:
         BadInput: the contract is not there, or not in its form.
-        Failure: a request is not answered as agreed, a check fails, or the load is too much; each is named.
+        NotVerified: a request is not answered as agreed, a check fails, or the load is too much; each is named.
+        Failure: AWS refuses to let it be asked.
     """
     return Verified(
         endpoint=environment.endpoint_name,
@@ -39,3 +41,41 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
         own=owncheck.run(settings, environment, progress),
         load=loadtest.run(settings, environment, progress),
     )
+
+
+def verify_or_go_back(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+    """The same after a deployment: a version that does not pass is rejected, and the endpoint goes back.
+
+    So what fails in one environment comes to none after it, and a failing production serves what served before.
+
+    Raises:
+        NotVerified: as `verify`, with what was done about it.
+    """
+    try:
+        return verify(settings, environment, progress)
+    except NotVerified as problem:
+        progress(str(problem))
+        raise NotVerified(f"{problem}; {gone_back(settings, environment, str(problem), progress)}") from problem
+
+
+def gone_back(settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None]) -> str:
+    """Reject the version that an endpoint serves and take the endpoint back to the one before; what was done, in words.
+
+    What an earlier run has gone back to stays, whatever is wrong with it: each further run would go one further back.
+    """
+    session = aws.session(settings, environment, "deploy")
+    found = endpoints.state(session, environment.endpoint_name)
+    serving = endpoints.version_of(found.config) if found else None
+    if serving is None:
+        return "what serves is no version of this registry, so nothing was done about it"
+    newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > serving]
+    if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
+        return f"version {serving} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
+    package = packages.of_version(session, environment.group, serving)
+    if package.status != "Rejected":
+        approval.record(session, package, "Rejected", rollback.BY, approval.one_line(problem)[:400])
+    try:
+        result = rollback.rollback(settings, environment, progress)
+    except NotFound:
+        return f"version {serving} is now Rejected, and still serves: there is no version to go back to"
+    return f"rolled back to version {result.version}; version {serving} is now Rejected"

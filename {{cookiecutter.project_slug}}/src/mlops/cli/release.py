@@ -129,12 +129,18 @@ def deploy(
 
 
 @app.command()
-def verify(env: EnvironmentOption, group: GroupOption = None, json: JsonFlag = False) -> None:
+def verify(
+    env: EnvironmentOption,
+    group: GroupOption = None,
+    or_rollback: Annotated[bool, typer.Option("--or-rollback", help="Reject what fails, and go back.")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Check an endpoint: its contract, the checks in tests/endpoint, its load. Example: mlops verify --env dev"""
     from mlops import verification
 
     project, environment = opened(env, warm=True, group=group)
-    found = verification.verify(project, environment, display.progress)
+    check = verification.verify_or_go_back if or_rollback else verification.verify
+    found = check(project, environment, display.progress)
     display.show(found, f"verified: {found}", json)
 
 
