@@ -225,6 +225,8 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
 ]
 """A workflow, what happens, its context, how jobs end, their outputs, and the jobs that run then."""
 
+REGISTRY, PENDING = {"MLOPS_APPROVAL": "registry"}, {"pending": "true"}
+
 STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("_deploy.deploy", "promotes", {"inputs": {"promote": True}}, {}, [0, 1, 2, 3, 4]),
     ("_deploy.deploy", "does not", {"inputs": {"promote": False}}, {}, [0, 1, 3, 4]),
@@ -242,6 +244,9 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("feature.way", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
     ("feature.way", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
     ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
+    ("main.copy", "waits in the registry", {"vars": REGISTRY, "outputs": {"promote": PENDING}}, {}, [0, 1, 2, 3, 4]),
+    ("main.copy", "waits here", {"outputs": {"promote": PENDING}}, {}, [0, 1, 2, 3]),
+    ("main.copy", "does not wait", {"vars": REGISTRY, "outputs": {"promote": {"pending": "false"}}}, {}, [0, 1, 2, 3]),
     ("retrain.propose", "an AWS", {"outputs": {"setup": {"ready": "true"}}}, {}, [0, 1, 2]),
     ("retrain.propose", "no AWS", {"outputs": {"setup": {"ready": "false"}}}, {}, [0, 1]),
     ("setup", "duty", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2, 3]),

@@ -22,7 +22,19 @@ READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
-CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "teardown", "take-up", "retrain"}
+CHANGING = {
+    "run",
+    "register",
+    "promote",
+    "approve",
+    "reject",
+    "deploy",
+    "rollback",
+    "teardown",
+    "take-up",
+    "retrain",
+    "image",
+}
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
 GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
@@ -226,7 +238,7 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
         yield "of the runs that wait for it all but the newest are dropped"
     if {"deploy", "rollback", "teardown"} & changing and "inputs.group" not in group:
         yield "its lock does not name whose endpoint it changes, the champion's or the challenger's"
-    where = "github.ref" if needs.duty == "train" else needs.environment
+    where = "github.ref" if needs.duty in ("train", "image") else needs.environment
     where = "inputs.job" if "take-up" in changing else where
     if where not in group:
         yield f"its lock {group!r} does not name {where}"

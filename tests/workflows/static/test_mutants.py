@@ -13,6 +13,7 @@ from static.mutants import Mutant
 SURVIVORS = {
     "workflows/_train.yml: without jobs.train.steps.1.with.environment": "feature is the default; said to be seen",
     "workflows/_train.yml: without jobs.train.steps.2.with.environment": "feature is the default; said to be seen",
+    "workflows/image.yml: without jobs.image.steps.1.with.environment": "the same",
     "workflows/retrain.yml: without jobs.propose.steps.1.with.environment": "the same",
     "workflows/training-finished.yml: without jobs.take-up.steps.1.with.environment": "the same",
     "workflows/feature.yml: without jobs.report.steps.1.with.environment": "feature is the default; said to be seen",
