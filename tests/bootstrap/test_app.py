@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from mlops import sandbox, settings
-from mlops.setup import manifest
+from mlops.setup import app, manifest
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 SECRET = "churn-github-app"
@@ -229,3 +229,18 @@ def test_destroy_says_how_the_app_goes(hub, secrets, person, mlops, capsys):
     assert mlops("destroy", "--only", "github", "--confirm", "churn") == 0
     page = "https://github.com/organizations/acme/settings/apps/churn-acme/advanced"
     assert f"left: GitHub App churn-acme (GitHub lets only a person delete it: {page})" in capsys.readouterr().out
+
+
+def test_the_doctor_tells_an_account_whose_functions_have_no_app(hub, secrets, person, project):
+    with_aws = settings.load(project.root)
+
+    [check] = app.checks(with_aws)
+    assert (check.passed, check.fix) == (False, "mlops bootstrap app")
+    person(made_by_github(hub))
+    [check] = app.checks(with_aws)
+    assert (check.passed, check.found) == (True, f"number 77, in account {ACCOUNTS[0]}")
+
+    secrets[ACCOUNTS[0]].delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    assert app.checks(with_aws) == []
+    assert app.checks(project) == []  # the sandbox
+    secrets[ACCOUNTS[0]].create_secret(Name=SECRET)

@@ -119,11 +119,12 @@ def doctor(
     """Examine all that the project needs: pass, or fail with the fix. Example: mlops doctor"""
     from mlops import settings
     from mlops.setup import account, github, health, tools
+    from mlops.setup import app as github_app
 
     project = settings.load()
     sides: dict[Side, Callable[[], list[Check]]] = {
         "tools": lambda: tools.checks(project),
-        "aws": lambda: account.checks(project, env or ()),
+        "aws": lambda: [*account.checks(project, env or ()), *github_app.checks(project)],
         "github": lambda: github.checks(project, online),
     }
     checks = [check for name, look in sides.items() if side in (None, name) for check in look()]

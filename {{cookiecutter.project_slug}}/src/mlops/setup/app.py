@@ -13,8 +13,15 @@ from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.settings import FILE, Settings
 from mlops.setup import made, manifest, repository
+from mlops.setup.health import Check
 from mlops.setup.plan import Step
 from mlops.setup.repository import Repository, quoted
+
+COMMAND = "mlops bootstrap app"
+
+
+class NoPlace(Failure):
+    """An account has no secret for the App: nothing in it starts workflows."""
 
 
 def secret_of(settings: Settings) -> str:
@@ -98,14 +105,15 @@ def store(settings: Settings, account: str, session: boto3.Session) -> Any:
     """The secrets of an account, one of which is the App's.
 
     Raises:
-        Failure: it is not there.
+        NoPlace: it is not there.
+        Failure: it can not be seen.
     """
     client = aws.client(session, "secretsmanager")
     try:
         client.describe_secret(SecretId=secret_of(settings))
     except ClientError as error:
         if aws.code_of(error) == "ResourceNotFoundException":
-            raise Failure(
+            raise NoPlace(
                 f"account {account} has no secret {secret_of(settings)}: `mlops bootstrap aws` makes it, or, without "
                 "infra/, its owner"
             ) from error
@@ -149,3 +157,21 @@ def make(settings: Settings, place: Repository, stores: Mapping[str, Any], told:
     name = f"{settings.project}-{place.owner}"
     manifest.offered(name, place, owner["type"] == "Organization", receive, told)
     return f"install it in {place.full_name}, and in no other repository: {pages[0]}"
+
+
+def checks(settings: Settings) -> list[Check]:
+    """What `mlops doctor` says of the App in the account of these credentials; nothing where nothing needs one."""
+    if settings.aws == "sandbox":
+        return []
+    session = aws.opened(settings.region)
+    try:
+        account = aws.account_of(session)
+        client = store(settings, account, session)
+        found = read(client, secret_of(settings))
+    except NoPlace:
+        return []
+    except Failure as error:
+        return [Check("GitHub App", False, str(error), "give credentials that may read the secret")]
+    if found is None:
+        return [Check("GitHub App", False, f"secret {secret_of(settings)} is empty: AWS starts no workflow", COMMAND)]
+    return [Check("GitHub App", True, f"number {found['app_id']}, in account {account}")]
