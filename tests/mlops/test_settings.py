@@ -183,6 +183,36 @@ REFUSED = [
         },
         "environments.prod.challenger.endpoint.kind is serverless",
     ),
+    (
+        {"environments.1.endpoint.autoscaling": {"min": 3, "max": 2, "invocations_per_instance": 9}},
+        "dev.endpoint.autoscaling: min is 3, above max 2",
+    ),
+    (
+        {"environments.1.endpoint.autoscaling": {"min": 2, "max": 4, "invocations_per_instance": 9}},
+        "dev.endpoint: instances is 1, and autoscaling goes from 2 to 4",
+    ),
+    (
+        {"environments.2.endpoint.autoscaling": {"min": 1, "max": 4, "invocations_per_instance": 9}},
+        "autoscaling.min is 1; rollout canary shifts at most half of the instances: give 2 or more",
+    ),
+    (
+        {
+            "environments.1.endpoint": {
+                "rollout": {"kind": "shadow"},
+                "autoscaling": {"min": 1, "max": 4, "invocations_per_instance": 9},
+            }
+        },
+        "autoscaling is not for rollout shadow, whose steps set the number of instances: give one",
+    ),
+    (
+        {
+            "environments.1.endpoint": {
+                "kind": "serverless",
+                "autoscaling": {"min": 1, "max": 4, "invocations_per_instance": 9},
+            }
+        },
+        "autoscaling is not for kind serverless: it scales by itself up to max_concurrency",
+    ),
     ({"environments.2.endpoint.capture": {"percent": 101}}, "prod.endpoint.capture.percent is 101"),
     ({"environments.2.endpoint.capture": {"percent": 0}}, "prod.endpoint.capture.percent is 0"),
     ({"stages.prepare.spot": True}, "spot is for training jobs"),

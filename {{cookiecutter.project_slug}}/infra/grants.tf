@@ -44,7 +44,8 @@ locals {
   # Copy from the environment before, register, serve, watch, roll back.
   deploy = concat(
     local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
-    local.read_groups[var.environment], local.read_former, local.register, local.serve, local.read_before,
+    local.read_groups[var.environment], local.read_former, local.register, local.serve, local.scale,
+    local.read_before,
   )
 
   # Look, then approve or reject: nothing can be deployed with it.
@@ -97,13 +98,13 @@ locals {
 
 # Look at the endpoints and delete them: nothing can be made with it.
 locals {
-  destroy = [
+  destroy = concat(local.end_scaling, [
     {
       Effect   = "Allow"
       Action   = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"]
       Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
     },
-  ]
+  ])
 }
 
 # Look at what endpoints were asked and what they serve, and measure in a namespace of its own.

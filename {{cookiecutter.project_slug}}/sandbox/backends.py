@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-KEPT = ("s3", "iam", "events", "cloudwatch", "logs")
+KEPT = ("s3", "iam", "events", "cloudwatch", "logs", "applicationautoscaling")
 """The services whose backends pickle; what is in the others ends with the sandbox, keys of KMS too."""
 
 _TRIES = 5

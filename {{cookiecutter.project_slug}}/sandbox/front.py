@@ -11,6 +11,7 @@ from typing import Any
 from sandbox import bucket_policies, buckets, control_plane, identity, quotas, runtime, services, tokens
 from sandbox.authorization import Permission, denied, refused_because
 from sandbox.controls import PREFIX, Controls, Recorded
+from sandbox.hosting import scaling
 from sandbox.identity import Signature
 from sandbox.operations import Caller, Refusal
 from sandbox.refusals import refused
@@ -119,8 +120,12 @@ class Front:
     def _other(self, environ: Environ, caller: Caller, service: str) -> Response | None:
         parameters = services.parameters_of(environ, _body(environ))
         operation = services.operation_of(environ, parameters)
-        needed = services.permission(service, operation, parameters, caller)
-        self._let_through(caller, service, operation, needed)
+        if service == scaling.SERVICE:
+            self._let_through(caller, service, operation, scaling.permissions(operation, parameters, caller))
+            scaling.check(self.sandbox, operation, parameters, caller)
+        else:
+            needed = services.permission(service, operation, parameters, caller)
+            self._let_through(caller, service, operation, needed)
         if operation == "SimulatePrincipalPolicy":
             return Response.of_xml(services.simulate(self.sandbox, parameters))
         if operation == "ListServiceQuotas":

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox import scaling_grants
 from sandbox.project import Environment, Project
+from sandbox.statements import Statement
+from sandbox.statements import allow as _allow
+from sandbox.statements import document as _document
 
-Statement = dict[str, Any]
 _READ_BEFORE = ("models", "baselines", "jobs")
 """The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
 
@@ -91,7 +94,8 @@ def approve(project: Project, environment: Environment) -> dict[str, Any]:
 def destroy(project: Project, environment: Environment) -> dict[str, Any]:
     """What a teardown does: look at the endpoints, delete them; nothing can be made with it."""
     endpoints = _sagemaker(project, environment, "endpoint", _served(environment))
-    return _document([_allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)])
+    looking = _allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)
+    return _document([looking, *scaling_grants.end(project, environment, _served(environment))])
 
 
 def prune(project: Project, environment: Environment) -> dict[str, Any]:
@@ -216,6 +220,7 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
         _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
+        *scaling_grants.begin(project, environment, names),
         _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
     ]
 
@@ -332,11 +337,3 @@ def _watched(project: Project, environment: Environment) -> list[str]:
 
 def _sagemaker(project: Project, environment: Environment, kind: str, names: Any) -> list[str]:
     return [f"arn:aws:sagemaker:{project.region}:{environment.account}:{kind}/{name}" for name in names]
-
-
-def _allow(actions: list[str], resources: list[str]) -> Statement:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}
-
-
-def _document(statements: list[Statement]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": statements}

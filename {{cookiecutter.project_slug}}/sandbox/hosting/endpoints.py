@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.documents import Document, now, public
-from sandbox.hosting import alarms, configurations, deployments, rollout, traffic
+from sandbox.hosting import alarms, configurations, deployments, rollout, scaling, traffic
 from sandbox.hosting.deployments import Deployment
 from sandbox.operations import Answer, Call, Refusal, named, operation
 from sandbox.pages import page
@@ -88,6 +88,8 @@ def update_endpoint(call: Call) -> Answer:
                 f'Cannot update endpoint "{endpoint["EndpointArn"]}" to the endpoint configuration that it has already.'
             )
         _not_to_serverless(call, endpoint, configuration)
+        current = configurations.found(call, endpoint["EndpointConfigName"])
+        scaling.same_instance_types(call, endpoint, current, configuration)
         kept = endpoint.get("LastDeploymentConfig") if given.get("RetainDeploymentConfig") else None
         deployment = given.get("DeploymentConfig") or kept
         steps = rollout.plan(deployment, configuration)
@@ -132,6 +134,7 @@ def delete_endpoint(call: Call) -> Answer:
     with call.sandbox.documents.lock:
         endpoint = found(call)
         _settled(endpoint)
+        scaling.end(call, endpoint, call.table(configurations.KIND).get(endpoint["EndpointConfigName"]))
         del deployments.table(call)[endpoint["EndpointName"]]
         call.sandbox.documents.changed()
     traffic.close(call.sandbox, endpoint["EndpointArn"])

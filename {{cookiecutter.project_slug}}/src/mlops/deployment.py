@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, batch, endpoints, packages, rollouts, served, shadows, trial
+from mlops import alarms, approval, autoscaling, aws, batch, endpoints, packages, rollouts, served, shadows, trial
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
@@ -56,12 +56,19 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
         found = proven(session, settings, environment, package, found, progress)
-        if not shift(session, settings, environment, package, found, progress):
+        try:
+            shifted = shift(session, settings, environment, package, found, progress)
+        except Failure:
+            if endpoints.in_service(session, endpoint):
+                autoscaling.keep(session, environment, progress)
+            raise
+        if not shifted:
             progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
             return deploy(settings, environment, progress, brought)
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
     if environment.is_challenger:
         trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
+    autoscaling.keep(session, environment, progress)
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 
@@ -193,7 +200,9 @@ def shift(
         config = endpoints.prepare(session, settings, environment, package)
         before = endpoints.version_of(found.config)
         progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
-        begun = endpoints.update(session, endpoint, config, deployment)
+        autoscaling.let_go(session, environment, found.config, config, progress)
+        scales = autoscaling.wanted(environment) is not None
+        begun = endpoints.update(session, endpoint, config, deployment, scales)
     if not begun and not under_way(endpoints.state(session, endpoint), config):
         return False
     end = endpoints.settle(session, endpoint, progress, watch.look)

@@ -90,6 +90,12 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
     )
 
 
+def in_service(session: boto3.Session, endpoint: str) -> bool:
+    """Whether an endpoint answers, and nothing is going on with it."""
+    found = state(session, endpoint)
+    return found is not None and found.status == "InService"
+
+
 def settle(
     session: boto3.Session, endpoint: str, progress: Progress, watch: Callable[[], None] = lambda: None
 ) -> State | None:
@@ -230,13 +236,20 @@ def create(session: boto3.Session, settings: Settings, environment: Environment,
     return False
 
 
-def update(session: boto3.Session, endpoint: str, config: str, deployment: dict[str, Any]) -> bool:
-    """Begin to shift an endpoint's traffic to another configuration; False when it is updating already."""
+def update(
+    session: boto3.Session, endpoint: str, config: str, deployment: dict[str, Any], scales: bool = False
+) -> bool:
+    """Begin to shift an endpoint's traffic to another configuration; False when it is updating already.
+
+    One that scales keeps as many instances as it has: the configuration's number would undo what autoscaling did.
+    """
+    kept = {"RetainAllVariantProperties": True} if scales else {}
     with aws.explained("UpdateEndpoint", endpoint), unless_done("in-progress", "in progress", "updating"):
         aws.client(session, "sagemaker").update_endpoint(
             EndpointName=endpoint,
             EndpointConfigName=config,
             **({"DeploymentConfig": deployment} if deployment else {}),
+            **kept,
         )
         return True
     return False

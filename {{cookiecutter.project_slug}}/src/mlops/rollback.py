@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, aws, endpoints, packages, rollouts, served, shadows, trial
+from mlops import alarms, approval, autoscaling, aws, endpoints, packages, rollouts, served, shadows, trial
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import Entry
@@ -252,12 +252,15 @@ def go_back(
     if found is None:
         endpoints.create(session, settings, environment, config)
     else:
-        endpoints.update(session, endpoint, config, rollouts.unguarded())
+        autoscaling.let_go(session, environment, found.config, config, progress)
+        scales = autoscaling.wanted(environment) is not None
+        endpoints.update(session, endpoint, config, rollouts.unguarded(), scales)
     end = endpoints.settle(session, endpoint, progress)
     if end is None or end.config != config or end.status == "Failed":
         why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
         raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")
     served.mark(session, settings, environment, config)
+    autoscaling.keep(session, environment, progress)
 
 
 def fits(session: boto3.Session, config: str, found: State) -> bool:

@@ -73,6 +73,23 @@ class Capture(Model):
     decision_column: int | None = Field(default=None, ge=0, description="the same in an answer in CSV, from 0")
 
 
+class Autoscaling(Model):
+    """The number of instances follows the requests."""
+
+    min: int = Field(ge=1, le=100)
+    max: int = Field(ge=1, le=100)
+    invocations_per_instance: float = Field(gt=0, allow_inf_nan=False, description="requests a minute to aim at")
+    scale_in_seconds: int = Field(default=300, ge=0, le=86400, description="wait after a step before fewer")
+    scale_out_seconds: int = Field(default=300, ge=0, le=86400, description="wait after a step before more")
+
+    @model_validator(mode="after")
+    def bounds_are_in_order(self) -> Self:
+        """The least is no more than the most."""
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min}, above max {self.max}: give at most as many")
+        return self
+
+
 class Watched(Model):
     """What every kind of endpoint has: alarms that roll a deployment back, beside those that are made for it."""
 
@@ -96,6 +113,7 @@ class Endpoint(Watched):
     instance_type: InstanceType = "ml.m5.large"
     instances: int = Field(default=1, ge=1, le=100)
     rollout: Rollout = AllAtOnce()
+    autoscaling: Autoscaling | None = Field(default=None, description="instances is where it begins")
     capture: Capture | None = Field(default=None, description="requests that are kept; none when not given")
     load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
 
@@ -117,6 +135,24 @@ class Endpoint(Watched):
             raise ValueError(f"rollout shadow is not for {self.instance_type}: give another instance_type or kind")
         if self.rollout.agreement is not None and self.capture is None:
             raise ValueError("rollout.agreement compares captured answers: give capture, such as {percent: 100}")
+        return self
+
+    @model_validator(mode="after")
+    def instances_are_within_autoscaling(self) -> Self:
+        """It begins between its bounds, and never has fewer than the rollout needs."""
+        scaled = self.autoscaling
+        if scaled and not scaled.min <= self.instances <= scaled.max:
+            raise ValueError(
+                f"instances is {self.instances}, and autoscaling goes from {scaled.min} to {scaled.max}: give as many "
+                "as it may begin with"
+            )
+        if scaled and isinstance(self.rollout, Shadow):
+            raise ValueError("autoscaling is not for rollout shadow, whose steps set the number of instances: give one")
+        if scaled and scaled.min < 2 and isinstance(self.rollout, Canary | Linear):
+            raise ValueError(
+                f"autoscaling.min is {scaled.min}; rollout {self.rollout.kind} shifts at most half of the instances: "
+                "give 2 or more"
+            )
         return self
 
 
