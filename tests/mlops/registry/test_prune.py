@@ -140,6 +140,7 @@ def test_a_configuration_that_an_update_goes_to_or_another_endpoint_uses_stays(c
     sagemaker.describe_endpoint_config(EndpointConfigName=beside)
 
 
+@pytest.mark.slow
 def test_another_projects_things_of_a_like_name_stay(clean: Any) -> None:
     world = clean
     package = world.in_dev("first")

@@ -147,6 +147,7 @@ def test_a_rollback_makes_a_failed_endpoint_again_with_what_has_served(world: An
     assert statuses(world, world.dev) == {1: "Approved", 2: "Rejected"}
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_brought_to_serve_counts_as_served(world: Any) -> None:
     package = world.in_dev("first")
     session = world.session(world.dev)
@@ -176,6 +177,7 @@ def test_a_run_made_again_after_its_version_was_rolled_back_fails_and_says_by_wh
     assert deployment.deploy(world.settings, world.dev, world.progress, brought=1).version == 1
 
 
+@pytest.mark.slow
 def test_a_late_event_of_an_older_version_leaves_the_newest_alone_and_one_that_waits_is_not_passed_over(
     world: Any,
 ) -> None:
