@@ -28,6 +28,13 @@ def test_it_is_valid(initialised: Any) -> None:
     assert (code, printed.strip()) == (0, "Success! The configuration is valid.")
 
 
+@pytest.mark.slow
+def test_its_own_tests_pass(initialised: Any) -> None:
+    code, printed = initialised.run("test", "-no-color")
+
+    assert (code, "0 failed" in printed) == (0, True), printed
+
+
 def test_a_project_has_it_unchanged_and_values_for_each_of_its_environments(bake: Bake, template_folder: Path) -> None:
     project = bake()
     files = sorted(path for path in (template_folder / "infra").rglob("*") if path.is_file() and path.suffix != ".pyc")

@@ -1,0 +1,132 @@
+# What is planned for which settings. No AWS is asked: `terraform init -backend=false && terraform test`.
+mock_provider "aws" {}
+
+variables {
+  settings             = "tests/mlops.yaml"
+  environment          = "dev"
+  github_repository    = "acme@1/churn@2"
+  permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
+  create_oidc_provider = null
+  monthly_budget_usd   = null
+  notification_email   = null
+  people               = {}
+}
+
+run "every_role_has_the_path_and_the_boundary" {
+  command = plan
+
+  variables {
+    people = { operations = { principals = ["arn:aws:iam::111111111111:role/sso/Operations_*"], tags = { team = "mlops" } } }
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.duty), aws_iam_role.execution, values(aws_iam_role.person)) :
+      role.path == "/mlops/" && role.permissions_boundary == var.permissions_boundary
+    ])
+    error_message = "A role has another path or no boundary."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.person["operations"].assume_role_policy).Statement[0].Condition.StringEquals ==
+      { "aws:PrincipalTag/team" = "mlops" }
+    )
+    error_message = "A person's tag is not asked for."
+  }
+}
+
+run "names_are_made_with_the_path" {
+  command = plan
+
+  assert {
+    condition     = local.environment.roles.destroy == "arn:aws:iam::111111111111:role/mlops/churn-dev-destroy"
+    error_message = "The destroy role is ${local.environment.roles.destroy}."
+  }
+
+  # A role that exists already keeps the path that it has.
+  assert {
+    condition     = local.readers[0].role == "arn:aws:iam::222222222222:role/platform/rollouts"
+    error_message = "Dev's bucket is read by ${local.readers[0].role}."
+  }
+}
+
+run "what_exists_is_left_alone" {
+  command = plan
+
+  variables { environment = "prod" }
+
+  assert {
+    condition = (
+      length(aws_s3_bucket.environment) == 0 && length(aws_kms_key.environment) == 0 &&
+      length(aws_iam_role.execution) == 0 && !contains(keys(aws_iam_role.duty), "deploy") &&
+      contains(keys(aws_iam_role.duty), "approve")
+    )
+    error_message = "Something is made that the settings say is there."
+  }
+
+  assert {
+    condition     = aws_sns_topic.alarms.kms_master_key_id == "arn:aws:kms:eu-west-1:222222222222:key/11111111-2222-3333-4444-555555555555"
+    error_message = "The topic is not under the environment's own key."
+  }
+}
+
+run "an_account_has_one_identity_provider_and_one_secret" {
+  command = plan
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && length(aws_secretsmanager_secret.github_app) == 0
+    error_message = "The account's second environment makes what the first one has made."
+  }
+}
+
+run "a_network_is_entered_and_may_have_endpoints" {
+  command = plan
+
+  variables { vpc_endpoints = { vpc_id = "vpc-0a1b", route_tables = ["rtb-0a1b"] } }
+
+  assert {
+    condition     = length(local.enter_network) == 1 && length(aws_vpc_endpoint.s3) == 1
+    error_message = "The execution role can not enter the network, or S3 has no way in."
+  }
+
+  assert {
+    condition     = alltrue([for each in aws_vpc_endpoint.interface : each.private_dns_enabled && length(each.subnet_ids) == 1])
+    error_message = "An endpoint is not in the settings' subnets, or not found by its usual name."
+  }
+}
+
+run "a_budget_is_made_where_its_limit_is_given" {
+  command = plan
+
+  variables { monthly_budget_usd = 200 }
+
+  assert {
+    condition     = one(aws_budgets_budget.month[*].limit_amount) == "200"
+    error_message = "There is no budget of 200 dollars."
+  }
+}
+
+run "a_repository_with_a_wildcard_is_refused" {
+  command = plan
+  variables { github_repository = "acme/*" }
+  expect_failures = [var.github_repository]
+}
+
+run "everybody_of_an_account_is_nobody" {
+  command = plan
+  variables { people = { operations = { principals = ["arn:aws:iam::111111111111:role/*"] } } }
+  expect_failures = [var.people]
+}
+
+run "a_role_for_people_that_does_not_exist_is_refused" {
+  command = plan
+  variables { people = { operator = { principals = ["arn:aws:iam::111111111111:role/sso/Operations"] } } }
+  expect_failures = [var.people]
+}
+
+run "a_boundary_is_an_arn" {
+  command = plan
+  variables { permissions_boundary = "boundary" }
+  expect_failures = [var.permissions_boundary]
+}
