@@ -70,6 +70,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 UNHELD = {
     "aws_iam_role_policy.person": "what people may do by hand is tried out, not listed twice: test_people.py",
     "aws_ecr_repository_policy.images": "read back in test_surroundings.py",
+    "aws_ecr_lifecycle_policy.images": "says what expires, and lets nobody in; read back in test_surroundings.py",
     "aws_sns_topic.alarms": "shows the policy that aws_sns_topic_policy.alarms gives it",
 }
 """Policies that are held elsewhere, and where."""
