@@ -1,14 +1,31 @@
 """Batch: whole files through the newest approved version, held against what was sent, once for the same files."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlops import approval, batch, contract, deployment, endpoints, history, records, status, storage, transforms
+from mlops import (
+    approval,
+    batch,
+    contract,
+    deployment,
+    endpoints,
+    history,
+    packages,
+    records,
+    status,
+    storage,
+    transforms,
+    verification,
+)
 from mlops.attempts import Job
-from mlops.errors import BadInput, Failure, NotFound
+from mlops.errors import BadInput, Failure, NotFound, NotVerified
 from mlops.records import FORMATS, Table
 from mlops.serving import Batch
 from mlops.settings import Environment
@@ -125,6 +142,62 @@ def test_verify_sends_what_a_model_has_to_answer_through_jobs(world: Any, monkey
     monkeypatch.setattr(contract, "read", lambda file: broken[:1])
     with pytest.raises(Failure, match="a label comes back: 1 rows came back, 2 were sent"):
         contract.verify(world.settings, dev, world.progress)
+
+
+def verified(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`mlops verify` in dev, as the action `deploy` runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "mlops", "verify", "--env", "dev", *options],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.slow
+def test_the_command_verifies_in_batch_and_rejects_what_fails(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    text = (root / "mlops.yaml").read_text()
+    served = "{instance_type: ml.m5.large, rollout: {kind: all_at_once, bake_seconds: 0}}"
+    assert served in text
+    (root / "mlops.yaml").write_text(text.replace(served, "{kind: batch}"))
+    world.in_dev("first")
+    good = verified(root, "--or-rollback", "--json")
+
+    assert good.returncode == 0, good.stderr
+    found = json.loads(good.stdout)
+    assert found["contract"] == [{"name": "a label comes back", "status": 200}]
+    assert (found["endpoint"], found["own"], found["load"]) == ("churn-dev", [], None)
+    assert "without the requests that are to be refused, checks of its own and load" in found["left_out"]
+
+    world.in_dev("raises")
+    bad = verified(root, "--or-rollback")
+    assert bad.returncode == 1
+    assert "the model has no answer" in bad.stderr
+    assert "rolled back to version 1; version 2 is now Rejected" in bad.stderr
+
+    (root / "tests" / "contract.yaml").write_text(
+        (root / "tests" / "contract.yaml").read_text().replace("value: 0.5", "value: 0.7")
+    )
+    assert "score: 0.7 expected, got 0.5" in (again := verified(root, "--or-rollback").stderr)
+    assert "version 1 is what a rollback has gone back to, and stays" in again
+    statuses = [each.status for each in packages.listing(world.session(world.dev), "churn-dev")]
+    assert statuses == ["Rejected", "Approved"]
+
+
+def test_a_job_that_never_reached_the_model_says_nothing_of_it(world: Any) -> None:
+    dev = in_batch(world.dev)
+    package = world.in_dev("first")
+    world.client(dev, "s3").delete_object(Bucket=dev.bucket, Key=package.artefact.removeprefix(f"s3://{dev.bucket}/"))
+
+    with pytest.raises(Failure) as told:
+        verification.verify_or_go_back(world.settings_with(dev), dev, world.progress)
+
+    assert not isinstance(told.value, NotVerified)
+    assert packages.describe(world.session(dev), package.arn).status == "Approved"
 
 
 def test_a_rollback_leaves_the_newest_version_for_the_one_before(world: Any, requests: Path) -> None:

@@ -10,7 +10,7 @@ import boto3
 from mlops import aws, endpoints, packages, records, storage, transforms
 from mlops.display import Progress
 from mlops.endpoints import Deployment
-from mlops.errors import BadInput, Failure, NotApproved, NotFound
+from mlops.errors import BadInput, Failure, NotApproved, NotFound, NotVerified
 from mlops.packages import ModelPackage
 from mlops.records import FORMATS, Format
 from mlops.serving import Batch
@@ -108,7 +108,8 @@ def answers(settings: Settings, environment: Environment, texts: list[Text], pro
     """What the newest approved version answers to requests, each as a file: one job for all of the same types.
 
     Raises:
-        Failure: a job fails, or rows are missing in an answer.
+        NotVerified: the model refuses one of them or fails, or rows are missing in an answer.
+        Failure: a job fails for another reason.
     """
     configured(environment)
     session = aws.session(settings, environment, "deploy")
@@ -125,7 +126,10 @@ def answers(settings: Settings, environment: Environment, texts: list[Text], pro
             storage.write(session, f"{uri}{name}", body, environment.kms_key)
         identities = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
         wanted = Wanted(model, uri, identities, content_type, accept, by_line=False)
-        job, _ = transforms.done(session, settings, environment, wanted, progress)
+        try:
+            job, _ = transforms.done(session, settings, environment, wanted, progress)
+        except transforms.NotAnswered as error:
+            raise NotVerified(str(error)) from error
         for n, each in group:
             place = f"{transforms.output_of(job)}{file_name(n, each)}.out"
             found[n] = storage.read(session, place).decode("utf-8", errors="replace")
@@ -222,12 +226,12 @@ def complete(asked: Text, answer: str) -> None:
     """Refuse an answer that has other rows than its request.
 
     Raises:
-        Failure: it has more, or less.
+        NotVerified: it has more, or less.
     """
     sent = records.table(Format(asked.content_type, by_line=False), asked.body.splitlines())
     found = records.table(Format(asked.accept, by_line=False), answer.splitlines())
     if sent and found and sent.rows != found.rows:
-        raise Failure(f"{asked.name}: {found.rows} rows came back, {sent.rows} were sent")
+        raise NotVerified(f"{asked.name}: {found.rows} rows came back, {sent.rows} were sent")
 
 
 def file_name(number: int, text: Text) -> str:

@@ -18,6 +18,13 @@ from mlops.settings import Environment, Settings
 
 STAGE = "batch"
 
+THE_MODEL = ("AlgorithmError", "ClientError: See job logs")
+"""With what SageMaker's reason begins when the container refused what it was sent, or failed; else it is the way."""
+
+
+class NotAnswered(Failure):
+    """A job reached the model, and the model did not answer."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -130,10 +137,12 @@ def finished(session: boto3.Session, job: Job) -> Job:
     """A job that has ended well.
 
     Raises:
-        Failure: it has not.
+        NotAnswered: the model refused a file, or failed.
+        Failure: it has not ended well for another reason.
     """
     if job.status != "Completed":
-        raise attempts.failure(session, STAGE, job)
+        problem = attempts.failure(session, STAGE, job)
+        raise NotAnswered(str(problem)) if str(job.description.get("FailureReason")).startswith(THE_MODEL) else problem
     return job
 
 

@@ -1,9 +1,9 @@
-"""What an endpoint is put through after a deployment: the contract, the team's own checks, a short load."""
+"""What a model is put through after a deployment: the contract, the team's own checks, a short load."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops import approval, aws, contract, endpoints, loadtest, owncheck, packages, rollback
+from mlops import approval, aws, contract, endpoints, loadtest, owncheck, packages, rollback, status
 from mlops.contract import Check
 from mlops.errors import NotFound, NotVerified
 from mlops.loadtest import Figures
@@ -11,21 +11,31 @@ from mlops.owncheck import OwnCheck
 from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
+NOT_IN_BATCH = "by transform jobs, without the requests that are to be refused, checks of its own and load"
+"""What an environment of kind batch is not put through: a job ends at a refusal, and the others ask an endpoint."""
+
 
 @dataclass(frozen=True)
 class Verified:
-    """All that was checked and found well; `load` is None when the settings ask for none."""
+    """All that was checked and found well; `load` is None when the settings ask for none.
+
+    Attributes:
+        endpoint: its name; of kind batch, which has none, the group whose newest approved version was asked.
+        left_out: what it was not put through, in words; empty for an endpoint.
+    """
 
     endpoint: str
     contract: list[Check]
     own: list[OwnCheck]
     load: Figures | None
+    left_out: str = ""
 
     def __str__(self) -> str:
         """`churn-dev answers all 9 requests as agreed, passes 2 checks of its own; under load ...`."""
         own = f", passes {len(self.own)} checks of its own" if self.own else ""
         load = f"; under load {self.load}" if self.load else ""
-        return f"{self.endpoint} answers all {len(self.contract)} requests as agreed{own}{load}"
+        left_out = f", {self.left_out}" if self.left_out else ""
+        return f"{self.endpoint} answers all {len(self.contract)} requests as agreed{own}{load}{left_out}"
 
 
 def verify(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
@@ -36,11 +46,13 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
         NotVerified: a request is not answered as agreed, a check fails, or the load is too much; each is named.
         Failure: AWS refuses to let it be asked.
     """
+    if isinstance(environment.endpoint, Batch):
+        answered = contract.verify(settings, environment, progress)
+        return Verified(environment.group, answered, own=[], load=None, left_out=NOT_IN_BATCH)
     return Verified(
         endpoint=environment.endpoint_name,
         contract=contract.verify(settings, environment, progress),
-        # They ask an endpoint.
-        own=[] if isinstance(environment.endpoint, Batch) else owncheck.run(settings, environment, progress),
+        own=owncheck.run(settings, environment, progress),
         load=loadtest.run(settings, environment, progress),
     )
 
@@ -66,8 +78,7 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
     What an earlier run has gone back to stays, whatever is wrong with it: each further run would go one further back.
     """
     session = aws.session(settings, environment, "deploy")
-    found = endpoints.state(session, environment.endpoint_name)
-    serving = endpoints.version_of(found.config) if found else None
+    serving = status.serving(session, environment, endpoints.state(session, environment.endpoint_name))
     if serving is None:
         return "what serves is no version of this registry, so nothing was done about it"
     newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > serving]
@@ -79,5 +90,6 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
     try:
         result = rollback.rollback(settings, environment, progress)
     except NotFound:
-        return f"version {serving} is now Rejected, and still serves: there is no version to go back to"
+        then = "nothing transforms" if isinstance(environment.endpoint, Batch) else "still serves"
+        return f"version {serving} is now Rejected, and {then}: there is no version to go back to"
     return f"rolled back to version {result.version}; version {serving} is now Rejected"
