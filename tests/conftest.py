@@ -13,6 +13,8 @@ from pytest_cookies.plugin import Cookies
 ROOT = Path(__file__).parents[1]
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 KEPT = {"AWS_CA_BUNDLE"}
+LONGEST = ("workflows", "infra", "test_project.py")
+"""What takes longest begins, so that no process is left with it at the end."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,24 @@ class BakedProject:
         tools = {".git", ".venv", ".sandbox", ".mlops", "cache"}
         inside = (path.relative_to(self.path) for path in sorted(self.path.rglob("*")) if not path.is_dir())
         return [path for path in inside if tools.isdisjoint(path.parts)]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The tests of a folder stay in one process: what they share is made once a process, and takes minutes."""
+    item.add_marker(pytest.mark.xdist_group(part(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest in front."""
+    items.sort(
+        key=lambda item: LONGEST.index(first) if (first := part(item).split("/")[0]) in LONGEST else len(LONGEST)
+    )
+
+
+def part(item: pytest.Item) -> str:
+    """The folder of a test below tests/, or its file when it is in none."""
+    path = item.path.relative_to(ROOT / "tests")
+    return path.name if path.parent == Path() else path.parent.as_posix()
 
 
 @pytest.fixture(scope="session", autouse=True)
