@@ -4,16 +4,18 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from cookiecutter.main import cookiecutter
 from pytest_cookies.plugin import Cookies
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 KEPT = {"AWS_CA_BUNDLE"}
-LONGEST = ("workflows", "infra", "test_project.py")
+LONGEST = ("tests/workflows", "tests/infra", "tests/test_project.py")
 """What takes longest begins, so that no process is left with it at the end."""
 
 
@@ -48,22 +50,27 @@ class BakedProject:
         return [path for path in inside if tools.isdisjoint(path.parts)]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The tests of a folder stay in one process: what they share is made once a process, and takes minutes."""
-    item.add_marker(pytest.mark.xdist_group(part(item)))
+class ByFolder(LoadScopeScheduling):
+    """Keeps the tests of a folder in one process: what they share is made once a process, and takes minutes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return part(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    """Who gives tests to the processes."""
+    return ByFolder(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest in front."""
-    items.sort(
-        key=lambda item: LONGEST.index(first) if (first := part(item).split("/")[0]) in LONGEST else len(LONGEST)
-    )
+    items.sort(key=lambda item: LONGEST.index(first) if (first := part(item.nodeid)) in LONGEST else len(LONGEST))
 
 
-def part(item: pytest.Item) -> str:
-    """The folder of a test below tests/, or its file when it is in none."""
-    path = item.path.relative_to(ROOT / "tests")
-    return path.name if path.parent == Path() else path.parent.as_posix()
+def part(test: str) -> str:
+    """The folder of a test, or its file when it is in none: tests/mlops/registry, tests/test_hooks.py."""
+    file = PurePosixPath(test.partition("::")[0])
+    return str(file if file.parent.name == "tests" else file.parent)
 
 
 @pytest.fixture(scope="session", autouse=True)
