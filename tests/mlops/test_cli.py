@@ -14,7 +14,7 @@ COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
     "predictions", "transform", "image",
     "status", "history", "prune", "reproduce", "report", "monitor", "teardown", "groups", "bootstrap", "doctor",
-    "destroy",
+    "destroy", "adopt",
     "sandbox", "demo",
 ]  # fmt: skip
 

@@ -72,6 +72,10 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
     carried = package.metadata.get(switch.CARRIED, "")
     if carried:
         yield event(package, "carried", package.created, "", f"from {carried.rpartition(':model-package/')[2]}")
+    elif package.is_adopted and not source:
+        served_it = package.metadata[packages.ADOPTED_FROM].rpartition("/")[2]
+        why = f"from {served_it}: {package.metadata.get('adopted_why', '')}"
+        yield event(package, "adopted", package.created, package.metadata.get("adopted_by", ""), why)
     else:
         yield event(package, "promoted" if source else "registered", package.created, who, why)
     for decision in approval.decisions(package.reason):

@@ -19,8 +19,11 @@ Status = Literal["Approved", "PendingManualApproval", "Rejected"]
 PAGE = 100
 """Versions in one answer of ListModelPackages, its maximum: 1,000 versions take ten calls."""
 
-DESCRIPTION = re.compile(r"^fingerprint (?P<fingerprint>[0-9a-f]{64}) commit (?P<commit>[0-9a-f]{40})$")
+DESCRIPTION = re.compile(r"^fingerprint (?P<fingerprint>[0-9a-f]{64}) (commit (?P<commit>[0-9a-f]{40})|adopted)$")
 """What the description of a version says: a listing holds it, while the metadata costs a call for each version."""
+
+ADOPTED_FROM = "adopted_from"
+"""In the metadata of a version that no commit of this project made: the endpoint that served it; see `adoption`."""
 
 CONFLICT_SECONDS = 20
 """How long to look for the version that another run is making under the same token."""
@@ -56,16 +59,22 @@ class ModelPackage:
     modified: datetime
     reason: str = ""
     made: str = "Completed"
+    variables: dict[str, str] | None = None
 
     @property
     def name(self) -> str:
         """Group and version, as messages name it."""
         return f"{self.group} version {self.version}"
 
+    @property
+    def is_adopted(self) -> bool:
+        """Whether it was made without this project: there is no commit, no metric and no prediction of it."""
+        return ADOPTED_FROM in self.metadata
+
 
 def description(fingerprint: str, commit: str) -> str:
-    """The description under which a version is found again."""
-    return f"fingerprint {fingerprint} commit {commit}"
+    """The description under which a version is found again; an adopted one has no commit."""
+    return f"fingerprint {fingerprint} commit {commit}" if commit else f"fingerprint {fingerprint} adopted"
 
 
 def token(*about: str) -> str:
@@ -181,7 +190,7 @@ def describe(session: boto3.Session, arn: str) -> ModelPackage:
         version=answer["ModelPackageVersion"],
         status=answer["ModelApprovalStatus"],
         fingerprint=match["fingerprint"] if match else metadata.get("fingerprint", ""),
-        commit=match["commit"] if match else metadata.get("commit", ""),
+        commit=(match["commit"] or "") if match else metadata.get("commit", ""),
         artefact=container.get("ModelDataUrl", ""),
         digest=metadata.get("digest", ""),
         image=container.get("Image", ""),
@@ -190,6 +199,7 @@ def describe(session: boto3.Session, arn: str) -> ModelPackage:
         modified=answer.get("LastModifiedTime", answer["CreationTime"]),
         reason=answer.get("ApprovalDescription", ""),
         made=answer.get("ModelPackageStatus", "Completed"),
+        variables=container.get("Environment", {}),
     )
 
 
@@ -206,12 +216,15 @@ def refuse_unmade(package: ModelPackage) -> None:
         )
 
 
-def specification(image: str, artefact: str) -> dict[str, Any]:
+def specification(image: str, artefact: str, variables: dict[str, str] | None = None) -> dict[str, Any]:
     """How a version is served: SageMaker's scikit-learn container with the inference script inside the artefact.
+
+    A copy of a version, and what is adopted, have the variables that they had.
 
     The instance types are left open: an environment's settings choose them when it deploys.
     """
-    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    ours = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    environment = ours if variables is None else variables
     return {
         "Containers": [{"Image": image, "ModelDataUrl": artefact, "Environment": environment}],
         "SupportedContentTypes": ["text/csv", "application/json"],

@@ -123,7 +123,7 @@ def copied(
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(source.fingerprint, source.commit),
         "ModelApprovalStatus": "Approved" if target.approval == "automatic" else "PendingManualApproval",
-        "InferenceSpecification": packages.specification(source.image, artefact),
+        "InferenceSpecification": packages.specification(source.image, artefact, source.variables),
     }
     for key in ("baseline_uri", "predictions_uri", "test_uri"):
         if uri := source.metadata.get(key):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, checkout, dataset, git, jobs, lineage, pipeline, stages
+from mlops import aws, checkout, dataset, git, jobs, lineage, packages, pipeline, stages
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.settings import Environment, Settings
@@ -42,6 +42,8 @@ def reproduce(settings: Settings, package_arn: str, progress: Progress) -> Repro
         Failure: a stage fails, or the commit does not give the package's fingerprint.
     """
     metadata = metadata_of(settings, package_arn)
+    if packages.ADOPTED_FROM in metadata:
+        raise BadInput(f"{package_arn} was adopted from an endpoint: no commit of this repository made it")
     commit = git.commit_of(settings.root, metadata.get("commit", ""))
     made = lineage.fingerprint(settings, commit)
     if made != metadata.get("fingerprint"):

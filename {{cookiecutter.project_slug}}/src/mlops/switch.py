@@ -81,7 +81,7 @@ def carried(session: boto3.Session, champion: Environment, source: ModelPackage)
         after=newest.version if newest else 0,
         ModelPackageDescription=packages.description(source.fingerprint, source.commit),
         ModelApprovalStatus="PendingManualApproval",
-        InferenceSpecification=packages.specification(source.image, source.artefact),
+        InferenceSpecification=packages.specification(source.image, source.artefact, source.variables),
         CustomerMetadataProperties={**source.metadata, CARRIED: source.arn},
     )
     return decided(session, made, source)

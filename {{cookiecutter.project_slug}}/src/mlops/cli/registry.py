@@ -1,11 +1,11 @@
-"""Commands that look: what is registered, what serves, what has happened."""
+"""Commands of the registry: what is registered, what serves, what has happened, what is taken in and removed."""
 
 from typing import Annotated
 
 import typer
 
 from mlops import display
-from mlops.cli.options import JsonFlag, connected
+from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, connected, opened
 
 app = typer.Typer()
 group_commands = typer.Typer(help="The model groups of the registry.", no_args_is_help=True, rich_markup_mode=None)
@@ -51,6 +51,27 @@ def prune(
             if yes
             else f"\nnothing is removed yet: mlops prune --yes removes these {len(items)}"
         )
+
+
+@app.command()
+def adopt(
+    endpoint: Annotated[str, typer.Option("--endpoint", help="Its name, in the environment's account.")],
+    env: EnvironmentOption,
+    by: Annotated[str, typer.Option("--by", help="Who decides.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Take what an endpoint serves that was made before into the registry, under an administrator's credentials.
+
+    Example: mlops adopt --endpoint churn-2019 --env prod --by mira --reason "serves since 2019"
+    """
+    from mlops import adoption
+
+    project, environment = opened(env, group=group)
+    found = adoption.adopt(project, environment, endpoint, by, reason, display.progress)
+    what = "" if found.changed else " already, nothing to do"
+    display.show(found, f"adopted: {endpoint} is {found.group} version {found.version} ({found.status}){what}", json)
 
 
 @group_commands.command("create")
