@@ -25,6 +25,7 @@ ACCOUNTS = {"feature": "111111111111", "dev": "111111111111", "prod": "222222222
 ALARMS = """costs-of-everything, {name: doubt, namespace: churn, metric: Uncertain, below: 0.5, periods: 3},
        {name: cpu, namespace: /aws/sagemaker/Endpoints, metric: CPUUtilization, above: 90, seconds: 300},
        {name: late, metric: OverheadLatency, above: 1, dimensions: {EndpointName: another}}"""
+HOURS = '{start: "07:05", stop: "20:00", timezone: Europe/Berlin}'
 SETTINGS = f"""
 project: churn
 package: churn
@@ -33,7 +34,7 @@ scenario: advanced
 aws: sandbox
 environments:
   - {{name: feature, account: "{ACCOUNTS["feature"]}"}}
-  - {{name: dev, account: "{ACCOUNTS["dev"]}", endpoint: {{}}}}
+  - {{name: dev, account: "{ACCOUNTS["dev"]}", endpoint: {{hours: {HOURS}}}}}
   - {{name: prod, account: "{ACCOUNTS["prod"]}", approval: manual, endpoint: {{alarms: [{ALARMS}]}},
      challenger: {{endpoint: {{alarms: [{{name: errors4, metric: Invocation4XXErrors, statistic: Sum, above: 5}}]}}}}}}
 stages: {{}}

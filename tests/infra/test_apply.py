@@ -17,8 +17,8 @@ BUCKETS = {name: f"churn-{name}-{account}" for name, account in
            zip(ENVIRONMENTS, ("111111111111", "111111111111", "222222222222"), strict=True)}  # fmt: skip
 DUTIES = {
     "feature": ("execution", "train", "deploy", "prune", "image"),
-    "dev": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
-    "prod": ("execution", "deploy", "approve", "destroy", "prune", "monitor"),
+    "dev": ("execution", "deploy", "approve", "destroy", "prune", "monitor", "schedule"),
+    "prod": ("execution", "deploy", "approve", "destroy", "prune", "monitor", "schedule"),
 }
 ROLES = [(environment, duty) for environment, duties in DUTIES.items() for duty in duties]
 PEOPLE = ("data-scientist", "ml-engineer", "operations")
@@ -67,7 +67,7 @@ def test_a_role_may_what_the_sandboxes_may_and_use_the_keys(
     more = {(action, resource) for effect, _, action, resource, _ in made - wanted}
 
     expected: set[tuple[str, str]] = set()
-    if duty not in ("approve", "destroy", "prune", "image"):
+    if duty not in ("approve", "prune", "image"):
         actions = ("Decrypt", "Encrypt", "GenerateDataKey", "DescribeKey", "CreateGrant")
         if duty == "monitor":
             actions = ("Decrypt", "DescribeKey")
@@ -100,7 +100,8 @@ def test_an_account_has_no_other_role_than_those_for_people(applied: Any, seeded
     here = [name for name in ENVIRONMENTS if BUCKETS[name][-12:] == BUCKETS[environment][-12:]]
 
     ours = (*PEOPLE, "dispatch")
-    assert made - wanted == {f"churn-{name}-{role}" for name in here for role in ours}
+    clock = {"churn-dev-hours", "churn-dev-scheduler"} if "dev" in here else set()
+    assert made - wanted == {f"churn-{name}-{role}" for name in here for role in ours} | clock
     assert wanted - made == set()
 
 
@@ -248,6 +249,7 @@ WRONG = [
     ("dev", "deploy", "repo:acme@1/churn@2:environment:feature"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:dev"),
     ("prod", "prune", "repo:acme@1/churn@2:environment:prod"),
+    ("prod", "schedule", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:prod-approval"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:dev-approval"),

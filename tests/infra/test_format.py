@@ -53,7 +53,7 @@ def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Ba
     contract = (project.path / "docs" / "infrastructure.md").read_text()
     assert all(
         f"`<project>-<environment>-{role}`" in contract
-        for role in ("execution", "train", "deploy", "approve", "destroy", "prune", "monitor")
+        for role in ("execution", "train", "deploy", "approve", "destroy", "prune", "monitor", "schedule")
     )
     assert all(f"-{alarm}`" in contract for alarm in ("errors", "latency", "manual"))
 

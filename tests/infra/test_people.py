@@ -14,19 +14,19 @@ pytestmark = pytest.mark.slow
 SIGN_ON = {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}
 DUTIES = {
     "feature": ("train", "deploy", "prune", "image"),
-    "dev": ("deploy", "approve", "destroy", "prune"),
-    "prod": ("deploy", "approve", "destroy", "prune"),
+    "dev": ("deploy", "approve", "destroy", "prune", "schedule"),
+    "prod": ("deploy", "approve", "destroy", "prune", "schedule"),
 }
 MAY = {
     ("data-scientist", "feature"): {"train"},
     ("data-scientist", "dev"): set(),
     ("data-scientist", "prod"): set(),
     ("ml-engineer", "feature"): {"train", "deploy", "image"},
-    ("ml-engineer", "dev"): {"deploy", "destroy"},
+    ("ml-engineer", "dev"): {"deploy", "destroy", "schedule"},
     ("ml-engineer", "prod"): set(),
     ("operations", "feature"): {"prune"},
-    ("operations", "dev"): {"deploy", "destroy", "prune"},
-    ("operations", "prod"): {"deploy", "destroy", "prune"},
+    ("operations", "dev"): {"deploy", "destroy", "prune", "schedule"},
+    ("operations", "prod"): {"deploy", "destroy", "prune", "schedule"},
 }
 
 

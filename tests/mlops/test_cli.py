@@ -13,8 +13,8 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 COMMANDS = [
     "run", "fingerprint", "register", "promote", "approve", "reject", "deploy", "verify", "rollback", "predict",
     "predictions", "transform", "image",
-    "status", "history", "prune", "reproduce", "report", "monitor", "teardown", "groups", "bootstrap", "doctor",
-    "destroy", "adopt",
+    "status", "history", "prune", "reproduce", "report", "monitor", "teardown", "schedule", "groups", "bootstrap",
+    "doctor", "destroy", "adopt",
     "sandbox", "demo",
 ]  # fmt: skip
 
@@ -48,6 +48,8 @@ WRONG = [
     (["rollback", "--to", "0"], "--to"),
     (["approve", "--by", "me"], "--reason"),
     (["teardown", "--env", "dev"], "--confirm"),
+    (["schedule", "start"], "Missing option '--env'"),
+    (["schedule", "restart", "--env", "dev"], "'start', 'stop'"),
     (["run"], "give a stage to run here"),
     (["run", "train", "--env", "feature"], "leave one out"),
     (["deploy", "--env", "production"], "environment is 'production'; mlops.yaml has feature, dev, prod"),

@@ -101,6 +101,24 @@ REFUSED = [
     ),
     ({"environments.2.endpoint.rollout": {"kind": "rolling"}}, "environments.prod.endpoint.rollout"),
     ({"environments.2.endpoint.instances": 1}, "give instances: 2 or more"),
+    (
+        {"environments.1.endpoint.hours": {"start": "07:00", "stop": 1200}},
+        'environments.dev.endpoint.hours.stop is 1200: give a time of day in quotes, such as "20:00"',
+    ),
+    ({"environments.1.endpoint.hours": {"start": "24:00", "stop": "20:00"}}, "endpoint.hours.start is '24:00'"),
+    ({"environments.1.endpoint.hours": {"start": "07:00", "stop": "07:00"}}, 'are both "07:00": give two times'),
+    (
+        {"environments.1.endpoint.hours": {"start": "07:00", "stop": "20:00", "days": "Mon-Fri"}},
+        "endpoint.hours.days is 'Mon-Fri'",
+    ),
+    (
+        {"environments.1.endpoint.hours": {"start": "07:00", "stop": "20:00", "timezone": "Berlin"}},
+        "'Berlin': no time zone has this name: give one such as Europe/Berlin",
+    ),
+    (
+        {"environments.1.endpoint": {"kind": "serverless", "hours": {"start": "07:00", "stop": "20:00"}}},
+        "hours is not for kind serverless: it costs nothing while it is not asked",
+    ),
     ({"environments.2.endpoint.instance_type": "m5.large"}, "instance_type is 'm5.large'"),
     ({"environments.2.endpoint.alarms": [str(n) for n in range(8)]}, "at most 7 items"),
     ({"environments.2.endpoint.alarms": [{"name": "doubt", "metric": "Doubt"}]}, "alarm doubt: give above or below"),

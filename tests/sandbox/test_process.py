@@ -117,7 +117,7 @@ def test_the_callers_own_aws_settings_do_not_reach_it(start, tmp_path):
 def test_it_made_what_infrastructure_code_would_have_made(server):
     roles = server.client("iam", server.prod).list_roles()["Roles"]
     assert {each["RoleName"] for each in roles} == {
-        f"churn-prod-{duty}" for duty in ("execution", "deploy", "approve", "destroy", "prune", "monitor")
+        f"churn-prod-{duty}" for duty in ("execution", "deploy", "approve", "destroy", "prune", "monitor", "schedule")
     }
     assert server.client("s3").get_bucket_versioning(Bucket="churn-dev-111111111111")["Status"] == "Enabled"
     alarms = server.client("cloudwatch", server.prod).describe_alarms()["MetricAlarms"]

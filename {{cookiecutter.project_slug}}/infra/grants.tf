@@ -98,7 +98,7 @@ locals {
 
 # Look at the endpoints and delete them: nothing can be made with it.
 locals {
-  destroy = concat(local.end_scaling, [
+  destroy = concat(local.end_scaling, local.keep_stopped, local.use_key, [
     {
       Effect   = "Allow"
       Action   = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"]

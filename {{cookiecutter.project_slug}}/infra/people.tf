@@ -4,8 +4,8 @@ locals {
   # Who → the duties of this environment. Nobody has approve: who approves is named by those who review.
   duties_of_people = {
     data-scientist = local.first ? ["train"] : []
-    ml-engineer    = local.first ? ["train", "deploy", "image"] : local.environment.manual ? [] : ["deploy", "destroy"]
-    operations     = local.first ? ["prune"] : ["deploy", "destroy", "prune"]
+    ml-engineer    = local.first ? ["train", "deploy", "image"] : local.environment.manual ? [] : ["deploy", "destroy", "schedule"]
+    operations     = local.first ? ["prune"] : ["deploy", "destroy", "prune", "schedule"]
   }
 
   look = concat(local.read_groups[var.environment], local.read_logs, [

@@ -2,11 +2,12 @@
 locals {
   # Duty → the GitHub environments in which a job has to run to take its role on.
   gates = merge(
-    # Housekeeping is for people: no workflow takes its role on.
+    # Housekeeping, stops and starts are for people: no workflow takes their roles on.
     { deploy = [var.environment], prune = [] },
     local.first ? { train = [var.environment], image = [var.environment] } : {
       destroy             = [var.environment]
       monitor             = [var.environment]
+      schedule            = []
       # An approval's environment is the one that waits for reviewers.
       approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
     },
@@ -14,13 +15,14 @@ locals {
   duties = { for duty, gates in local.gates : duty => gates if local.makes_duty[duty] }
 
   grants = {
-    train   = local.train
-    deploy  = local.deploy
-    approve = local.approve
-    destroy = local.destroy
-    prune   = local.prune
-    monitor = local.monitor
-    image   = local.image
+    train    = local.train
+    deploy   = local.deploy
+    approve  = local.approve
+    destroy  = local.destroy
+    prune    = local.prune
+    monitor  = local.monitor
+    schedule = local.schedule
+    image    = local.image
   }
 
   github   = "token.actions.githubusercontent.com"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import scaling_grants
+from sandbox import hours, scaling_grants
+from sandbox.hours import schedule as schedule
 from sandbox.project import Environment, Project
-from sandbox.statements import Statement
+from sandbox.statements import KEY_USE, Statement
 from sandbox.statements import allow as _allow
 from sandbox.statements import document as _document
 
@@ -24,7 +25,6 @@ _ENTER_NETWORK = (
     "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 )  # fmt: skip
 """SageMaker's own calls under the execution role, to put a job or an endpoint into a network."""
-_KEY_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
 _KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
 
 
@@ -95,7 +95,8 @@ def destroy(project: Project, environment: Environment) -> dict[str, Any]:
     """What a teardown does: look at the endpoints, delete them; nothing can be made with it."""
     endpoints = _sagemaker(project, environment, "endpoint", _served(environment))
     looking = _allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)
-    return _document([looking, *scaling_grants.end(project, environment, _served(environment))])
+    ending = scaling_grants.end(project, environment, _served(environment))
+    return _document([looking, *ending, *hours.keep_stopped(environment), *_key(environment)])
 
 
 def prune(project: Project, environment: Environment) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def key_policy(project: Project, key: str) -> dict[str, Any]:
         if environment.kms_key != key:
             continue
         if environment.account != owner:
-            statements.append(_key_statement({"AWS": f"arn:aws:iam::{environment.account}:root"}, list(_KEY_USE)))
+            statements.append(_key_statement({"AWS": f"arn:aws:iam::{environment.account}:root"}, list(KEY_USE)))
         after = project.after(environment)
         if after is not None and after.account != owner:
             statements.append(_key_statement({"AWS": after.role("deploy")}, list(_KEY_READ)))
@@ -285,7 +286,7 @@ def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Stateme
 
 
 def _key(environment: Environment) -> list[Statement]:
-    return [_allow(list(_KEY_USE), [environment.kms_key])] if environment.kms_key else []
+    return [_allow(list(KEY_USE), [environment.kms_key])] if environment.kms_key else []
 
 
 def _key_before(before: Environment, environment: Environment) -> list[Statement]:

@@ -6,6 +6,9 @@ from typing import Any
 
 Statement = dict[str, Any]
 
+KEY_USE = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:CreateGrant")
+"""What whoever reads and writes an encrypted bucket needs of its key."""
+
 
 def allow(actions: list[str], resources: list[str]) -> Statement:
     """A statement that allows actions on resources."""

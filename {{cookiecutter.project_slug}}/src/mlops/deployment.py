@@ -4,7 +4,20 @@ import time
 
 import boto3
 
-from mlops import alarms, approval, autoscaling, aws, batch, endpoints, packages, rollouts, served, shadows, trial
+from mlops import (
+    alarms,
+    approval,
+    autoscaling,
+    aws,
+    batch,
+    endpoints,
+    packages,
+    rollouts,
+    schedule,
+    served,
+    shadows,
+    trial,
+)
 from mlops.alarms import Reading
 from mlops.endpoints import Deployment, Progress, State
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
@@ -69,6 +82,8 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     if environment.is_challenger:
         trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
     autoscaling.keep(session, environment, progress)
+    if found is None:
+        schedule.brought_up(session, environment, progress)
     seconds = time.monotonic() - started
     return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
 

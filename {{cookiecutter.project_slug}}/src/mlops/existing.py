@@ -6,7 +6,7 @@ from pydantic import StringConstraints
 
 from mlops.criteria import Model
 
-Duty = Literal["train", "deploy", "approve", "destroy", "prune", "monitor", "image"]
+Duty = Literal["train", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "image"]
 """What one job does in an environment, under a role that can do nothing else."""
 
 DUTIES: tuple[Duty, ...] = get_args(Duty)
@@ -30,6 +30,7 @@ class Roles(Model):
     destroy: RoleName | None = None
     prune: RoleName | None = None
     monitor: RoleName | None = None
+    schedule: RoleName | None = None
     image: RoleName | None = None
 
     def of(self, duty: str) -> str | None:

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from mlops.compute import InstanceType, Network
 from mlops.criteria import Load, Model
+from mlops.hours import Hours
 from mlops.signals import Alarm, Signal
 
 WAIT_LIMIT_SECONDS = 3600
@@ -116,6 +117,7 @@ class Endpoint(Watched):
     autoscaling: Autoscaling | None = Field(default=None, description="instances is where it begins")
     capture: Capture | None = Field(default=None, description="requests that are kept; none when not given")
     load: Load | None = Field(default=None, description="a load test after the contract; none when not given")
+    hours: Hours | None = Field(default=None, description="when it runs; always when not given")
 
     @model_validator(mode="after")
     def canary_needs_two_instances(self) -> Self:
@@ -186,6 +188,7 @@ class Serverless(Watched):
                 "instances": "it has none, give max_concurrency",
                 "capture": "SageMaker captures nothing there",
                 "autoscaling": "it scales by itself up to max_concurrency",
+                "hours": "it costs nothing while it is not asked",
             },
         )
 
@@ -222,7 +225,9 @@ class Batch(Model):
     def endpoints_have_what_it_has_not(cls, given: Any) -> Any:
         """Name what only an endpoint has."""
         why = "there is no endpoint"
-        return refused(given, "batch", dict.fromkeys(("rollout", "alarms", "capture", "load", "autoscaling"), why))
+        return refused(
+            given, "batch", dict.fromkeys(("rollout", "alarms", "capture", "load", "autoscaling", "hours"), why)
+        )
 
     @model_validator(mode="after")
     def requests_fit(self) -> Self:

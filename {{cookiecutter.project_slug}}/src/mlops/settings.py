@@ -148,7 +148,7 @@ class Environment(Model):
         return self.role_arn(self.execution_role_name or self.own_role("execution"))
 
     def role(self, duty: str) -> str:
-        """ARN of the role that does one duty in the environment: train, deploy, approve, destroy, prune or monitor."""
+        """ARN of the role that does one duty in the environment: train, deploy, approve and so on."""
         return self.role_arn(self.roles.of(duty) or self.own_role(duty))
 
     def own_role(self, duty: str) -> str:

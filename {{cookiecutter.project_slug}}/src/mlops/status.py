@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import boto3
 
-from mlops import aws, endpoints, packages
+from mlops import aws, endpoints, packages, schedule
 from mlops.endpoints import State
 from mlops.errors import NotFound
 from mlops.serving import Batch
@@ -58,9 +58,14 @@ def row(settings: Settings, environment: Environment) -> Row:
         fingerprint=newest.fingerprint if newest else "",
         kind=environment.endpoint.kind if environment.endpoint else "",
         endpoint=environment.endpoint_name if serves else "",
-        endpoint_status=found.status if found else "",
+        endpoint_status=found.status if found else resting(session, environment) if serves else "",
         serving=serving(session, environment, found),
     )
+
+
+def resting(session: boto3.Session, environment: Environment) -> str:
+    """The word for an endpoint that is not there: stopped, when its hours or somebody has stopped it."""
+    return "stopped" if schedule.kept(session, environment.bucket, environment.endpoint_name) else ""
 
 
 def serving(session: boto3.Session, environment: Environment, found: State | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlops import aws, endpoints
+from mlops import aws, endpoints, schedule
 from mlops.display import Progress
 from mlops.errors import BadInput
 from mlops.settings import Environment, Settings
@@ -20,7 +20,7 @@ def teardown(settings: Settings, environment: Environment, confirm: str, progres
     """Delete an environment's endpoint.
 
     Versions, artefacts and endpoint configurations stay: `mlops deploy` brings the same model back, and a rollback
-    after it still knows what served before.
+    after it still knows what served before. An endpoint that is stopped is not started again by its hours.
 
     Args:
         settings: the project's.
@@ -38,6 +38,7 @@ def teardown(settings: Settings, environment: Environment, confirm: str, progres
     if confirm != endpoint:
         raise BadInput(f"confirm is {confirm!r}; give {endpoint} to delete that endpoint")
     session = aws.session(settings, environment, "destroy")
+    schedule.forget(session, environment.bucket, endpoint)
     # What is under way has to end first: SageMaker refuses to delete an endpoint that is being updated.
     if endpoints.settle(session, endpoint, progress) is None:
         return Teardown(endpoint=endpoint, deleted=False)

@@ -180,6 +180,21 @@ def teardown(
 
 
 @app.command()
+def schedule(
+    what: Annotated[Literal["start", "stop"], typer.Argument(help="start, or stop so that nothing is paid for.")],
+    env: EnvironmentOption,
+    json: JsonFlag = False,
+) -> None:
+    """Stop an environment's endpoints, or start them as they were. Example: mlops schedule stop --env dev"""
+    from mlops import schedule as hours
+
+    project, environment = opened(env, warm=what == "start")
+    deed = hours.begin if what == "start" else hours.end
+    changes = deed(project, environment, display.progress)
+    display.show(changes, "\n".join(f"{each.endpoint}: {each.done}" for each in changes), json)
+
+
+@app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="A CSV or JSON file of requests; - for standard input.")],
     env: EnvironmentOption = "dev",
