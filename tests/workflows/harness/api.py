@@ -122,9 +122,35 @@ def run(request: Request) -> Answer:
 
 @operation("GET", "/actions/runs/{run}/approvals", "actions: read")
 def approvals(request: Request) -> Answer:
-    """Who has approved or rejected a run's deployments, and with what words."""
+    """Who has approved or rejected a run's deployments, and with what words; of all attempts, without their time."""
     found = request.github.runs.get(int(request.parts["run"]))
-    return (200, found.gate.approvals) if found else (404, {"message": "Not Found"})
+    if found is None:
+        return 404, {"message": "Not Found"}
+    return 200, [each for attempt in found.attempts for each in attempt.gate.approvals]
+
+
+@operation("GET", "/actions/runs/{run}/jobs", "actions: read")
+def jobs(request: Request) -> Answer:
+    """The jobs of all attempts of a run that have begun, as `filter=all` asks for them."""
+    found = request.github.runs.get(int(request.parts["run"]))
+    if found is None:
+        return 404, {"message": "Not Found"}
+    if request.query.get("filter") != "all":
+        return 422, {"message": "the harness knows filter=all only"}
+    listed = [
+        {
+            "name": job.name,
+            "run_attempt": attempt.attempt,
+            "conclusion": job.result,
+            "started_at": f"attempt {attempt.attempt}",
+            "steps": [{"name": step} for step in job.steps],
+        }
+        for attempt in found.attempts
+        for job in attempt.jobs.values()
+        if job.result != "skipped"
+    ]
+    size, page = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
+    return 200, {"total_count": len(listed), "jobs": listed[size * (page - 1) : size * page]}
 
 
 @operation("GET", "/git/ref/heads/{branch*}", "contents: read")

@@ -179,7 +179,7 @@ class GitHub:
 
     def rerun(self, run: Run) -> Run:
         """Run a workflow again, for the same event."""
-        return self.settle([self._start(run.workflow, run.document, run.event, run.attempt + 1)])[0]
+        return self.settle([self._start(run.workflow, run.document, run.event, run.attempts)])[0]
 
     def lose(self, run: Run) -> None:
         """Let the runner of a run break down, with all that runs on it."""
@@ -264,7 +264,7 @@ class GitHub:
         runs = [self._start(name, document, event) for name, document in chosen.items()]
         return runs if self._together else self.settle(runs)
 
-    def _start(self, workflow: str, document: dict[str, Any], event: Event, attempt: int = 1) -> Run:
+    def _start(self, workflow: str, document: dict[str, Any], event: Event, earlier: tuple[Run, ...] = ()) -> Run:
         number = len(self.runs) + 1
         run_folder = self.folder / f"run-{number}"
         run_folder.mkdir(parents=True)
@@ -273,7 +273,7 @@ class GitHub:
         event = Event(**{**vars(event), "payload": {**common, **reference, **event.payload}})
         gate = Gate(self.environments, event.actor, event.ref.removeprefix("refs/heads/"))
         run = Run(
-            1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document, attempt
+            1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document, earlier
         )
         self.runs[run.id] = run
         thread = self.runner.start(run)

@@ -60,7 +60,7 @@ class Run:
     folder: Path
     gate: Gate
     document: dict[str, Any]
-    attempt: int = 1
+    earlier: tuple["Run", ...] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     finished: bool = False
@@ -68,6 +68,16 @@ class Run:
     startup_failure: str = ""
     deployments: dict[str, bool] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def attempts(self) -> tuple["Run", ...]:
+        """All attempts, this one last. On GitHub they are one run; here each has a number of its own."""
+        return (*self.earlier, self)
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it is, from 1."""
+        return len(self.attempts)
 
     @property
     def conclusion(self) -> str:
