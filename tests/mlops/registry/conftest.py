@@ -24,7 +24,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from mlops import aws, endpoints, groups, packages, promotion, registration, settings, storage
+from mlops import aws, endpoints, groups, lineage, packages, promotion, registration, settings, storage
 from mlops.jobs import Metric, TrainedModel
 from mlops.lineage import Lineage
 from mlops.settings import Environment, Settings
@@ -38,6 +38,14 @@ IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9
 CHALLENGER = """
     challenger:
       endpoint: {instances: 1, rollout: {kind: all_at_once, bake_seconds: 0}}"""
+
+COMMITTED = {
+    "src/churn/__init__.py": "",
+    "dvc.yaml": "stages: {train: {cmd: mlops run train, deps: [data/raw], outs: [model]}}\n",
+    "data/raw.dvc": f"outs: [{{md5: {'0' * 32}.dir, path: raw}}]\n",
+    "pyproject.toml": "dependency-groups = {model = []}\n",
+}
+"""What a commit has beside parameters for its model to have a fingerprint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +112,8 @@ class World:
 
     def register(self, label: str = "first", fingerprint: str | None = None) -> packages.ModelPackage:
         """A registered model."""
-        lineage = self.lineage(fingerprint)
-        return registration.register(self.settings, self.feature, self.model(label), lineage, "", "somebody")
+        made = self.lineage(fingerprint)
+        return registration.register(self.settings, self.feature, self.model(label), made, "", "somebody")
 
     def promote(self, fingerprint: str, *environments: Environment) -> list[packages.ModelPackage]:
         """Promote to some environments in turn; the versions in the last one."""
@@ -117,6 +125,17 @@ class World:
     def in_dev(self, label: str = "first") -> packages.ModelPackage:
         """A model that has come to dev."""
         return self.promote(self.register(label).fingerprint, self.dev)[0]
+
+    def committed(self, root: Path, label: str) -> packages.ModelPackage:
+        """A model that has come to dev from a commit of its own, the newest in a project's folder."""
+        for name, text in {**COMMITTED, "params.yaml": f"train: {{label: {label}}}\n"}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        person = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false"]
+        for command in (["init", "--quiet"], ["add", "--all"], [*person, "commit", "--quiet", "--message", label]):
+            subprocess.run(["git", *command], cwd=root, check=True, stdin=subprocess.DEVNULL)
+        fingerprint = lineage.fingerprint(settings.load(root))
+        return self.promote(self.register(label, fingerprint).fingerprint, self.dev)[0]
 
     def approved(self, label: str = "first") -> packages.ModelPackage:
         """A model that has come to prod and is approved there."""

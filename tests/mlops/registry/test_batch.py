@@ -164,7 +164,7 @@ def test_the_command_verifies_in_batch_and_rejects_what_fails(world: Any, tmp_pa
     served = "{instance_type: ml.m5.large, rollout: {kind: all_at_once, bake_seconds: 0}}"
     assert served in text
     (root / "mlops.yaml").write_text(text.replace(served, "{kind: batch}"))
-    world.in_dev("first")
+    world.committed(root, "first")
     good = verified(root, "--or-rollback", "--json")
 
     assert good.returncode == 0, good.stderr
@@ -173,7 +173,7 @@ def test_the_command_verifies_in_batch_and_rejects_what_fails(world: Any, tmp_pa
     assert (found["endpoint"], found["own"], found["load"]) == ("churn-dev", [], None)
     assert "without the requests that are to be refused, checks of its own and load" in found["left_out"]
 
-    world.in_dev("raises")
+    world.committed(root, "raises")
     bad = verified(root, "--or-rollback")
     assert bad.returncode == 1
     assert "the model has no answer" in bad.stderr

@@ -1,6 +1,7 @@
 """The team's own checks: each is run, what fails is named with its place, and nothing that they do ends the command."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +137,10 @@ def test_what_fails_after_a_deployment_is_rejected_and_the_endpoint_goes_back_on
     (folder / "check_label.py").write_text(
         "def check_label(endpoint):\n    assert endpoint.predict('1,2', 'text/csv').json['label'] != 'second'\n"
     )
-    world.in_dev("first")
+    world.committed(root, "first")
     deployment.deploy(team, world.dev, world.progress)
     verification.verify_or_go_back(team, world.dev, world.progress)
-    second = world.in_dev("second")
+    second = world.committed(root, "second")
     deployment.deploy(team, world.dev, world.progress)
 
     with pytest.raises(NotVerified, match=r"check_label .*; rolled back to version 1; version 2 is now Rejected"):
@@ -160,10 +161,33 @@ def test_the_only_version_is_rejected_too_and_says_that_it_still_serves(world: A
     (root / "tests" / "endpoint").mkdir()
     (root / "tests" / "endpoint" / "check_all.py").write_text("def check_all(endpoint):\n    raise ValueError\n")
     team = settings.load(root)
-    world.in_dev("first")
+    world.committed(root, "first")
     deployment.deploy(team, world.dev, world.progress)
 
     with pytest.raises(
         NotVerified, match="version 1 is now Rejected, and still serves: there is no version to go back"
     ):
         verification.verify_or_go_back(team, world.dev, world.progress)
+
+
+def test_what_another_commit_made_is_neither_rejected_nor_taken_back(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    (root / "tests" / "endpoint").mkdir()
+    (root / "tests" / "endpoint" / "check_all.py").write_text("def check_all(endpoint):\n    raise ValueError\n")
+    team = settings.load(root)
+    world.in_dev("first")
+    package = world.in_dev("second")
+    deployment.deploy(team, world.dev, world.progress)
+
+    with pytest.raises(NotVerified, match="version 2 serves, which can not be held against this checkout"):
+        verification.verify_or_go_back(team, world.dev, world.progress)
+    # The checkout goes on to a commit whose model is the newest, and does not serve.
+    world.committed(root, "first")
+    said = f"version 2 serves, which was made from another commit than this one .{package.commit[:12]}., so nothing was"
+    with pytest.raises(NotVerified, match=f"check_all .*; {said} done about it"):
+        verification.verify_or_go_back(team, world.dev, world.progress)
+    adopted = replace(package, metadata={packages.ADOPTED_FROM: "churn-before"})
+    assert verification.other_origin(team, adopted) == "was adopted and made by no commit"
+
+    statuses = [each.status for each in packages.listing(world.session(world.dev), "churn-dev")]
+    assert (statuses, world.answer(world.dev)) == (["Approved"] * 3, "second")

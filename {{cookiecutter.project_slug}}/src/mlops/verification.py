@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops import approval, aws, contract, endpoints, loadtest, owncheck, packages, rollback, status
+from mlops import approval, aws, contract, endpoints, lineage, loadtest, owncheck, packages, rollback, status
 from mlops.contract import Check
-from mlops.errors import NotFound, NotVerified
+from mlops.errors import BadInput, Failure, NotFound, NotVerified
 from mlops.loadtest import Figures
 from mlops.owncheck import OwnCheck
+from mlops.packages import ModelPackage
 from mlops.serving import Batch
 from mlops.settings import Environment, Settings
 
@@ -76,6 +77,7 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
     """Reject the version that an endpoint serves and take the endpoint back to the one before; what was done, in words.
 
     What an earlier run has gone back to stays, whatever is wrong with it: each further run would go one further back.
+    So does what another commit made, as after a late approval: this commit's contract and checks are not its own.
     """
     session = aws.session(settings, environment, "deploy")
     serving = status.serving(session, environment, endpoints.state(session, environment.endpoint_name))
@@ -85,6 +87,8 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
     if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
         return f"version {serving} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
     package = packages.of_version(session, environment.group, serving)
+    if other := other_origin(settings, package):
+        return f"version {serving} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
         approval.record(session, package, "Rejected", rollback.BY, approval.one_line(problem)[:400])
     try:
@@ -93,3 +97,15 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
         then = "nothing transforms" if isinstance(environment.endpoint, Batch) else "still serves"
         return f"version {serving} is now Rejected, and {then}: there is no version to go back to"
     return f"rolled back to version {result.version}; version {serving} is now Rejected"
+
+
+def other_origin(settings: Settings, package: ModelPackage) -> str:
+    """Where a version comes from, in words, when it is not known to come from this checkout; empty when it does."""
+    if package.is_adopted:
+        return "was adopted and made by no commit"
+    try:
+        if package.fingerprint == lineage.fingerprint(settings):
+            return ""
+    except (BadInput, Failure) as error:
+        return f"can not be held against this checkout ({error})"
+    return f"was made from another commit than this one ({package.commit[:12] or 'not known'})"
