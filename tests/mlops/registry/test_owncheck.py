@@ -82,6 +82,20 @@ def test_a_file_without_a_check_that_runs_is_a_failure(tmp_path: Path, text: str
     assert found.problem.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [("Failure", None), ("NotFound", None), ("NotVerified", "NotVerified: no"), ("BadInput", "BadInput: no")],
+)
+def test_what_sagemaker_refuses_is_no_check_that_fails(tmp_path: Path, error: str, problem: str | None) -> None:
+    text = f"from mlops import errors\n\ndef check_it(endpoint):\n    raise errors.{error}('no')\n"
+
+    if problem is None:
+        with pytest.raises(Failure, match=r"^no$"):
+            ran(tmp_path, check_it=text)
+    else:
+        assert [each.problem for each in ran(tmp_path, check_it=text)] == [problem]
+
+
 def test_an_endpoint_is_held_to_contract_own_checks_and_load(world: Any, tmp_path: Path) -> None:
     root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
     team = settings.load(root)

@@ -18,7 +18,7 @@ import boto3
 
 from mlops import aws, contract
 from mlops.contract import JSON, Request
-from mlops.errors import NotVerified
+from mlops.errors import Failure, NotVerified
 from mlops.settings import Environment, Settings
 
 FOLDER = Path("tests/endpoint")
@@ -84,6 +84,7 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
 
     Raises:
         NotVerified: a check fails, or can not be run: each is named with its file and line. The others are run as well.
+        Failure: SageMaker refused what a check asked.
     """
     folder = settings.root / FOLDER
     files = sorted(folder.glob(f"{PREFIX}*.py"))
@@ -103,7 +104,11 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
 
 
 def of_file(file: Path, endpoint: Endpoint, root: Path) -> Iterator[OwnCheck]:
-    """Run the checks of one file; that it can not be imported, or holds none, is a check that fails."""
+    """Run the checks of one file; that it can not be imported, or holds none, is a check that fails.
+
+    Raises:
+        Failure: SageMaker refused what a check asked, which says nothing of the model.
+    """
     place = file.relative_to(root).as_posix()
     try:
         module = imported(file)
@@ -119,6 +124,8 @@ def of_file(file: Path, endpoint: Endpoint, root: Path) -> Iterator[OwnCheck]:
             function(endpoint)
         # A check is somebody else's code: whatever it raises, the others are run and this one has failed.
         except (Exception, SystemExit) as error:
+            if isinstance(error, Failure) and not isinstance(error, NotVerified):
+                raise
             where, problem = at(error, file, place), said(error, file)
         yield OwnCheck(function.__name__, where, time.perf_counter() - started, problem)
 
