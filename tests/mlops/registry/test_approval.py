@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, history
-from mlops.errors import BadInput, NotFound
+from mlops import approval, github, history
+from mlops.cli import release
+from mlops.errors import BadInput, Failure, NotFound
 
 
 def test_an_approval_says_who_when_and_why(world: Any) -> None:
@@ -50,6 +51,26 @@ def test_a_rejected_version_is_approved_by_its_number_and_keeps_its_story(world:
         ("approved", "another"),
         ("rejected", "somebody"),
     ]
+
+
+def test_a_review_on_github_leaves_what_was_decided_meanwhile(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(github, "review", lambda gate, state: github.Review("ines", "it was good last week"))
+    monkeypatch.setattr(release, "meant", lambda env, group: (world.settings, world.prod))
+    world.promote(world.in_dev().fingerprint, world.prod)
+    first = approval.reject(world.settings, world.prod, by="somebody", why="wrong data")
+
+    with pytest.raises(Failure) as told:
+        release.decide("approved", "", "", "prod", 1, None, json=True)
+
+    said = str(told.value)
+    assert said.startswith("churn-prod version 1 was decided meanwhile (Rejected; rejected 20")
+    assert "by somebody: wrong data); to decide on it again: mlops approve --env prod --version 1 --by WHO" in said
+    assert approval.reject(world.settings, world.prod, "ines", "bad", version=1, only_waiting=True) == first
+    release.decide("approved", "mira", "the data was right", "prod", 1, None, json=True)
+    with pytest.raises(Failure, match=r"decided meanwhile \(Approved; approved .* by mira: the data was right\)"):
+        release.decide("rejected", "", "", "prod", 1, None, json=True)
+    assert history.history(world.settings)[-1].who == "mira"
 
 
 @pytest.mark.parametrize(("by", "why"), [("", "good"), ("somebody", "  \n")])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import boto3
 
 from mlops import aws, packages, trial
-from mlops.errors import BadInput, NotFound
+from mlops.errors import BadInput, Failure, NotFound
 from mlops.packages import ModelPackage, Status
 from mlops.settings import Environment, Settings
 
@@ -58,6 +58,7 @@ def approve(
     by: str,
     why: str,
     version: int | None = None,
+    only_waiting: bool = False,
 ) -> ModelPackage:
     """Approve a waiting version, so that it can be deployed. Approving it again changes nothing.
 
@@ -67,13 +68,15 @@ def approve(
         by: who decides.
         why: the reason.
         version: its number; the newest when None. A rejected version is approved by its number only.
+        only_waiting: leave a version alone that was decided on: who reviews a run has seen it wait, however long ago.
 
     Raises:
         NotFound: there is no such version, or the newest one does not wait.
         NotApproved: it would be champion, and has not served as challenger as the settings ask.
         BadInput: who or why is empty.
+        Failure: it does not wait any more, and only one that waits is meant.
     """
-    return decide(settings, environment, "Approved", by, why, version)
+    return decide(settings, environment, "Approved", by, why, version, only_waiting)
 
 
 def reject(
@@ -82,9 +85,10 @@ def reject(
     by: str,
     why: str,
     version: int | None = None,
+    only_waiting: bool = False,
 ) -> ModelPackage:
     """Reject a version, so that it is never deployed again; see `approve`."""
-    return decide(settings, environment, "Rejected", by, why, version)
+    return decide(settings, environment, "Rejected", by, why, version, only_waiting)
 
 
 def decide(
@@ -94,6 +98,7 @@ def decide(
     by: str,
     why: str,
     version: int | None,
+    only_waiting: bool = False,
 ) -> ModelPackage:
     """Set the status of the version that was asked for, unless it has it."""
     by, why = one_line(by), one_line(why)
@@ -104,6 +109,12 @@ def decide(
     package = chosen(session, environment, status, version)
     if package.status == status:
         return package
+    if only_waiting and package.status != "PendingManualApproval":
+        last = next(map(str, decisions(package.reason)), "nobody said why")
+        raise Failure(
+            f"{package.name} was decided meanwhile ({package.status}; {last}); "
+            f"to decide on it again: {again(environment, status, package)} --by WHO --reason WHY"
+        )
     if status == "Approved":
         packages.refuse_unmade(package)
     if status == "Approved" and environment.is_champion and not was_approved(package):
@@ -129,12 +140,17 @@ def chosen(session: boto3.Session, environment: Environment, status: Status, ver
     if newest is None:
         raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
     if newest.status not in ("PendingManualApproval", status):
-        verb = "approve" if status == "Approved" else "reject"
         raise NotFound(
             f"{newest.name} is the newest and {newest.status}, so none waits; "
-            f"to decide on it again: mlops {verb} {environment.options} --version {newest.version}"
+            f"to decide on it again: {again(environment, status, newest)}"
         )
     return newest
+
+
+def again(environment: Environment, status: Status, package: ModelPackage) -> str:
+    """The command that decides on a version by its number."""
+    verb = "approve" if status == "Approved" else "reject"
+    return f"mlops {verb} {environment.options} --version {package.version}"
 
 
 def record(session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str) -> ModelPackage:

@@ -75,10 +75,11 @@ def decide(
     from mlops import approval, sandbox
 
     project, environment = meant(env, group)
+    from_review = not (by or reason)
     by, reason = reviewed(environment.approval_environment, what, by, reason)
     sandbox.connect(project)
     decision = approval.approve if what == "approved" else approval.reject
-    package = decision(project, environment, by=by, why=reason, version=version)
+    package = decision(project, environment, by=by, why=reason, version=version, only_waiting=from_review)
     display.show(package, f"{what}: {package.group} version {package.version}, by {by}", json)
 
 
