@@ -132,9 +132,9 @@ def test_a_day_ends_at_midnight_of_utc_and_not_where_its_folder_does(world: Any)
         ("2026/03/02/00/c.jsonl", "2026-03-02T00:00:01Z"),
     ):
         about = {"eventId": key[-7], "inferenceTime": moment}
-        one = {"observedContentType": "text/csv", "mode": "INPUT", "data": "1", "encoding": "CSV"}
+        one = {"observedContentType": "text/csv", "mode": "INPUT", "data": "a\u2028b", "encoding": "CSV"}
         line = {"captureData": {"endpointInput": one, "endpointOutput": one}, "eventMetadata": about}
-        storage.write(session, f"{folder.uri}{key}", (json.dumps(line) + "\n").encode())
+        storage.write(session, f"{folder.uri}{key}", (json.dumps(line, ensure_ascii=False) + "\n\n").encode())
     first, second = date(2026, 3, 1), date(2026, 3, 2)
 
     assert captures.days(session, folder, first, second) == [first, second]
@@ -165,9 +165,14 @@ def text(body: str, kind: str = "application/json") -> Side:
         (text("1,2", "text/csv"), text('{"label": "a"}'), [(["1", "2"], {"label": "a"})]),
         (text('{"a": [1], "b": [2]}'), text("[1]"), [('{"a": [1], "b": [2]}', "[1]")]),
         (text("[1, 2, 3]"), text("[1]"), [("[1, 2, 3]", "[1]")]),
+        (text('{"x": "a\u2028b"}\n{"x": 2}\n', "application/jsonlines"), text("a\u2028b\r\nc\n", "text/csv"),
+         [({"x": "a\u2028b"}, ["a\u2028b"]), ({"x": 2}, ["c"])]),
+        (text("[" * 100_000), text("[1]"), [("[" * 100_000, "[1]")]),
+        (text("a" * 200_000, "text/csv"), text("[1]"), [("a" * 200_000, "[1]")]),
         (Side("image/png", "iVBOR", is_text=False), text("[1]"), [("iVBOR", "[1]")]),
     ],
-    ids=["csv", "csv with names", "json", "lines of json", "an object", "two arrays", "other numbers", "no text"],
+    ids=["csv", "csv with names", "json", "lines of json", "an object", "two arrays", "other numbers",
+         "ends of lines for Python only", "too deep", "too long a cell", "no text"],
 )  # fmt: skip
 def test_each_row_of_a_request_is_a_prediction(asked: Side, answered: Side, expected: list[Any]) -> None:
     assert predictionlog.pairs(asked, answered) == expected

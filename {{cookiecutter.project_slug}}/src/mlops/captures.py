@@ -130,13 +130,16 @@ def of_day(session: boto3.Session, folder: Folder, day: date) -> Iterator[Captur
     objects = [f"{prefix}{key}" for prefix in prefixes for key in sorted(storage.listing(session, prefix))]
     with ThreadPoolExecutor(READERS) as pool:
         for uri, content in zip(objects, pool.map(lambda uri: storage.read(session, uri), objects), strict=True):
-            for number, line in enumerate(content.decode("utf-8").splitlines(), start=1):
+            # At line feeds only: text may hold other characters that end a line for Python.
+            for number, line in enumerate(content.split(b"\n"), start=1):
+                if not line.strip():
+                    continue
                 captured = parsed(folder, line, f"{uri} line {number}")
                 if captured.when.date() == day and not captured.request.startswith(REPLAYED):
                     yield captured
 
 
-def parsed(folder: Folder, line: str, place: str) -> Captured:
+def parsed(folder: Folder, line: str | bytes, place: str) -> Captured:
     """One captured request from its line.
 
     Raises:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -193,13 +194,13 @@ def split(side: Side) -> list[Any] | None:
     """
     if not side.is_text:
         return None
-    if "csv" in side.content_type:
-        return [[cell.strip() for cell in line] for line in csv.reader(side.text.splitlines()) if line]
     try:
+        if "csv" in side.content_type:
+            return [[cell.strip() for cell in line] for line in csv.reader(StringIO(side.text, newline="")) if line]
         if "jsonlines" in side.content_type:
-            return [json.loads(line) for line in side.text.splitlines() if line.strip()]
+            return [json.loads(line) for line in side.text.split("\n") if line.strip()]
         content = json.loads(side.text)
-    except ValueError:
+    except (ValueError, RecursionError, csv.Error):
         return None
     return records.rows_of(content)
 
