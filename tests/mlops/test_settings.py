@@ -345,6 +345,8 @@ def test_the_challenger_serves_as_its_champion_does_but_for_what_is_said(written
     ("changes", "line"),
     [
         ({"environments.1.challenger": {"requests": 1}}, "environments.dev has a challenger; only the last one may"),
+        ({"environments.2.approval": "automatic"}, "prod.approval is automatic; .* champion without a trial: give"),
+        ({"environments.2.approval": None}, "mlops.yaml: environments.prod.approval is automatic"),
         (
             {
                 "environments.2.endpoint": {"instances": 2, "rollout": {"kind": "canary", "percent": 50}},

@@ -29,7 +29,12 @@ SETTINGS = Settings(
     scenario="advanced",
     environments=(
         {"name": "dev", "account": "111111111111"},  # type: ignore[arg-type]
-        {"name": "prod", "account": "222222222222", "endpoint": {"capture": {"percent": 100, "decision": "label"}}},
+        {
+            "name": "prod",
+            "account": "222222222222",
+            "approval": "manual",
+            "endpoint": {"capture": {"percent": 100, "decision": "label"}},
+        },  # type: ignore[arg-type]
     ),
     stages={"train": Stage(job="training")},
     comparison=COMPARISON,

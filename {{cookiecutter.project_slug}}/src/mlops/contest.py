@@ -37,6 +37,13 @@ def completed(given: Any) -> Any:
     return {**given, "challenger": {**challenger, "endpoint": {**shared, **other}}}
 
 
+def undecided(approval: str) -> str:
+    """Why the approval of an environment with a contest can not be like this; empty when it can."""
+    if approval == "automatic":
+        return "is automatic; in the advanced scenario it would be champion without a trial: give approval: manual"
+    return ""
+
+
 def inherited(endpoint: Serving | None) -> Serving | None:
     """The endpoint of a challenger of which the settings say nothing."""
     return endpoint and endpoint.model_copy(update={OF_ONE_ENDPOINT: ()})

@@ -19,7 +19,7 @@ from pydantic import (
 
 from mlops import signals
 from mlops.compute import Image, Network, Stage
-from mlops.contest import Challenger, completed, inherited
+from mlops.contest import Challenger, completed, inherited, undecided
 from mlops.criteria import Comparison, Data, Model, Monitoring, Threshold
 from mlops.errors import BadInput
 from mlops.existing import BucketName, KeyArn, RoleName, RolePath, Roles
@@ -258,6 +258,8 @@ class Settings(Model):
     def endpoints_go_with_the_rest(self) -> Self:
         """What SageMaker does not have together, and what a contest needs."""
         for environment in self.environments[1:]:
+            if environment.groups and (why := undecided(environment.approval)):
+                raise ValueError(f"environments.{environment.name}.approval {why}")
             for each in environment.contenders:
                 if each.endpoint and (why := misplaced(each.endpoint, self.network, bool(each.groups))):
                     place = "challenger.endpoint" if each.is_challenger else "endpoint"
