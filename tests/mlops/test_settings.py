@@ -355,6 +355,13 @@ def test_the_challenger_serves_as_its_champion_does_but_for_what_is_said(written
             "environments.prod.challenger.endpoint: rollout canary shifts at most half of the instances",
         ),
         ({"environments.2.challenger": {"hours": -1}}, "environments.prod.challenger.hours is -1"),
+        (
+            {
+                "environments.2.endpoint.hours": {"start": "07:00", "stop": "20:00"},
+                "environments.2.challenger": {"hours": 24},
+            },
+            "environments.prod.challenger: hours: 24 would count those in which endpoint.hours stops it",
+        ),
         ({"environments.2.challenger": {"request": 1}}, "environments.prod.challenger.request is no setting"),
         (
             {"project": "a" * 30, "environments.2.name": "production"},
@@ -365,6 +372,22 @@ def test_the_challenger_serves_as_its_champion_does_but_for_what_is_said(written
 def test_a_contest_that_cannot_be_is_refused(written, changes, line):
     with pytest.raises(BadInput, match=line):
         written({"scenario": "advanced", **changes})
+
+
+def test_a_challenger_that_is_never_stopped_may_be_asked_for_hours(written):
+    challenger = (
+        written(
+            {
+                "scenario": "advanced",
+                "environments.2.endpoint.hours": {"start": "07:00", "stop": "20:00"},
+                "environments.2.challenger": {"hours": 24, "endpoint": {"hours": None}},
+            }
+        )
+        .environment("prod")
+        .challenger
+    )
+
+    assert (challenger.hours, challenger.endpoint.hours) == (24, None)
 
 
 @pytest.mark.parametrize(

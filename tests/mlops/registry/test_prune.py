@@ -14,9 +14,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops import alarms, aws, deployment, endpoints, packages, prune, storage
+from mlops import alarms, aws, deployment, endpoints, packages, prune, schedule, served, shadows, storage
 from mlops.errors import BadInput, Failure
 from mlops.retention import Retention
+from mlops.serving import Shadow
 from mlops.settings import Settings
 
 LATER = timedelta(days=40)
@@ -151,6 +152,80 @@ def test_another_projects_things_of_a_like_name_stay(clean: Any) -> None:
         )
 
     assert pruned(world, keep=1) == []
+
+
+def test_files_that_may_be_somebody_elses_stay(clean: Any) -> None:
+    world, ours = clean, "ab" * 32
+    for folder in (ours, "vision-2019", "ab" * 33, "AB" * 32):
+        storage.write(world.session(world.dev), f"s3://{world.dev.bucket}/models/{folder}/model.tar.gz", b"weights")
+    storage.write(world.session(world.dev), f"s3://{world.dev.bucket}/models/{'cd' * 32}", b"no folder")
+    shared = world.settings_with(world.dev.model_copy(update={"bucket_name": world.dev.bucket}))
+    later = datetime.now(UTC) + LATER
+
+    assert prune.prune(shared, world.progress, act=True, now=later) == []
+    assert f"dev: files are left alone, for others may own some of {world.dev.bucket}" in world.said
+    assert pruned(world, keep=1) == [("dev", "files", f"s3://{world.dev.bucket}/models/{ours}/")]
+
+
+@pytest.mark.slow
+def test_what_an_endpoint_that_is_stopped_may_start_from_stays(clean: Any) -> None:
+    world = clean
+    session = world.session(world.dev)
+    for label in ("first", "second", "first"):
+        package = world.in_dev(label)
+        deployment.deploy(world.settings, world.dev, world.progress)
+    # What serves is no way back: by hand, or by a version that somebody rejected.
+    packages.set_status(session, package, "Rejected", "")
+    never = endpoints.prepare(session, world.settings, world.dev, world.in_dev("second"))
+    schedule.end(world.settings, world.dev, world.progress)
+
+    assert {name for _, _, name in pruned(world, keep=1)} == {never}
+
+    packages.set_status(session, package, "Approved", "")
+    schedule.begin(world.settings, world.dev, world.progress)
+    assert world.answer(world.dev) == "first"
+
+
+@pytest.mark.slow
+def test_what_serves_beside_a_shadow_stays_and_a_shadow_is_no_way_back(clean: Any) -> None:
+    world = clean
+    session = world.session(world.dev)
+    rollout = Shadow(kind="shadow", requests=1, seconds=60)
+    dev = world.dev.model_copy(update={"endpoint": world.dev.endpoint.model_copy(update={"rollout": rollout})})
+    for label in ("first", "second"):
+        world.in_dev(label)
+        deployment.deploy(world.settings, world.dev, world.progress)
+    first, alone = (name for name, _ in reversed(endpoints.configs(session, "churn-dev")))
+    beside_first, beside_alone = (
+        shadows.prepare(session, world.settings, dev, world.in_dev("first"), config) for config in (first, alone)
+    )
+    # A rollback marks whatever serves, a shadow too.
+    served.mark(session, world.settings, world.dev, beside_first)
+    served.mark(session, world.settings, world.dev, beside_alone)
+    endpoints.update(session, "churn-dev", beside_alone, {})
+    endpoints.settle(session, "churn-dev", world.progress)
+
+    configs = {name for _, kind, name in pruned(world, keep=2) if kind == "endpoint configuration"}
+
+    left = {each["EndpointConfigName"] for each in world.client(world.dev).list_endpoint_configs()["EndpointConfigs"]}
+    assert {first, alone, beside_alone} <= left
+    assert beside_first in configs
+
+
+@pytest.mark.slow
+def test_another_projects_configuration_of_a_like_name_is_no_way_back(clean: Any) -> None:
+    world = clean
+    package = world.in_dev("first")
+    ours = endpoints.prepare(world.session(world.dev), world.settings, world.dev, package)
+    for name in ("churn-dev-vision-v1-0123abcd", "churn-dev-v1-0123abcd-v1-0123abcd", "x-churn-dev-v1-0123abcd"):
+        world.client(world.dev).create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[
+                {"VariantName": "model", "ModelName": ours, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+            ],
+        )
+
+    assert [name for name, _ in endpoints.configs(world.session(world.dev), "churn-dev")] == [ours]
 
 
 def test_nothing_goes_when_an_environment_can_not_be_looked_into(clean: Any) -> None:

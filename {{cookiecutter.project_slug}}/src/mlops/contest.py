@@ -1,11 +1,11 @@
 """Settings of the contest: what a challenger serves on, and what it has to have served before it may be champion."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlops.criteria import Model
-from mlops.serving import Serving, kind_of
+from mlops.serving import Endpoint, Serving, kind_of
 
 LONGEST_HOURS = 24 * 60
 """CloudWatch keeps the figures of five minutes for 63 days; what is asked has to be known to the end."""
@@ -21,6 +21,16 @@ class Challenger(Model):
     endpoint: Serving = Field(description="what is given differs from the environment's own endpoint, the rest is its")
     requests: int = Field(default=0, ge=0, le=1_000_000_000, description="that it has to have been asked, none when 0")
     hours: float = Field(default=0, ge=0, le=LONGEST_HOURS, description="that it has to have served, none when 0")
+
+    @model_validator(mode="after")
+    def hours_are_served_without_a_break(self) -> Self:
+        """Nobody writes down for how long an endpoint was stopped: the nights would count as served."""
+        if self.hours and isinstance(self.endpoint, Endpoint) and self.endpoint.hours:
+            raise ValueError(
+                f"hours: {self.hours:g} would count those in which endpoint.hours stops it; ask for requests instead, "
+                "or let it run: endpoint: {hours: null}"
+            )
+        return self
 
 
 def completed(given: Any) -> Any:

@@ -266,13 +266,15 @@ def configs(session: boto3.Session, group: str) -> list[tuple[str, datetime]]:
     """Every configuration made for the versions of a group, newest first, with its time: what served, and when."""
     client = aws.client(session, "sagemaker")
     given: dict[str, Any] = {"NameContains": f"{group}-v", "SortBy": "CreationTime", "SortOrder": "Descending"}
+    # Another project's names may begin alike: churn-prod-vision-v1-… are not of churn-prod.
+    ours = re.compile(re.escape(group) + r"-v[0-9]+-[0-9a-f]{8}")
     found = []
     while True:
         with aws.explained("ListEndpointConfigs", group):
             page = client.list_endpoint_configs(MaxResults=100, **given)
         for each in page["EndpointConfigs"]:
             name = each["EndpointConfigName"]
-            if name.startswith(f"{group}-v") and version_of(name) is not None:
+            if ours.fullmatch(name):
                 found.append((name, each["CreationTime"]))
         if not page.get("NextToken"):
             return found

@@ -1,5 +1,6 @@
 """Pruning: what no environment needs any more, older than the settings say, is planned and then removed."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from itertools import islice
 
 import boto3
 
-from mlops import aws, endpoints, inventory, packages, served, storage
+from mlops import aws, endpoints, inventory, packages, served, shadows, storage
 from mlops.display import Progress
 from mlops.errors import Failure, NotFound
 from mlops.packages import Entry
@@ -16,6 +17,9 @@ from mlops.settings import Environment, Settings
 
 FOLDERS = ("models", "baselines")
 """Parts of a bucket in which each fingerprint has a folder."""
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+"""The name of such a folder; a folder of another name is somebody else's."""
 
 ORDER = ("version", "endpoint configuration", "model", "files")
 """What refers to another thing goes before it: a run that is killed leaves nothing that points nowhere."""
@@ -38,13 +42,16 @@ def prune(settings: Settings, progress: Progress, act: bool = False, now: dateti
 
     Args:
         settings: the project.
-        progress: told of each thing that is removed.
+        progress: told which buckets are left alone, and of each thing that is removed.
         act: remove it; else it is only planned.
         now: what ages are counted to.
 
     Raises:
         Failure: an environment can not be looked into: what it serves is not known then, and nothing is removed.
     """
+    for environment in settings.environments:
+        if environment.bucket_name is not None:
+            progress(f"{environment.name}: files are left alone, for others may own some of {environment.bucket}")
     items = plan(settings, now or datetime.now(UTC))
     if not act:
         return items
@@ -119,12 +126,19 @@ def folders_of(session: boto3.Session, entries: list[Entry]) -> set[str]:
 def files(
     session: boto3.Session, settings: Settings, environment: Environment, needed: set[str], now: datetime
 ) -> Iterator[Item]:
-    """Folders of artefacts and baselines whose fingerprint no version has; a registration may be on its way to one."""
+    """Folders of artefacts and baselines whose fingerprint no version has; a registration may be on its way to one.
+
+    Of a bucket that was there before the project none: who else has files in it is not known.
+    """
+    if environment.bucket_name is not None:
+        return
     days = settings.retention.unused_days
     for part in FOLDERS:
         newest: dict[str, datetime] = {}
         for key, changed in storage.times(session, f"s3://{environment.bucket}/{part}/").items():
-            fingerprint = key.partition("/")[0]
+            fingerprint, slash, _ = key.partition("/")
+            if not slash or not FINGERPRINT.fullmatch(fingerprint):
+                continue
             newest[fingerprint] = max(changed, newest.get(fingerprint, changed))
         for fingerprint, changed in sorted(newest.items()):
             if fingerprint not in needed and (age := days_of(changed, now)) >= days:
@@ -139,6 +153,7 @@ def unused(
     days = settings.retention.unused_days
     made = inventory.configs(session, environment)
     kept = used_by_endpoints(session, environment) | ways_back(session, settings, environment, versions, made)
+    kept |= behind_shadows(session, kept, made)
     kept |= {name for name, when in made if days_of(when, now) < days}
     models = {model for name in kept for model in inventory.models_of(session, name)}
     why = f"serves nowhere and is no way back, older than {days} days"
@@ -159,6 +174,12 @@ def used_by_endpoints(session: boto3.Session, environment: Environment) -> set[s
     return found
 
 
+def behind_shadows(session: boto3.Session, kept: set[str], made: list[tuple[str, datetime]]) -> set[str]:
+    """What an endpoint returns to when its shadow is taken away, of the configurations that are there."""
+    there = {name for name, _ in made}
+    return {shadows.without_shadow(session, name) for name in kept if shadows.is_shadowed(name)} & there
+
+
 def ways_back(
     session: boto3.Session,
     settings: Settings,
@@ -166,10 +187,20 @@ def ways_back(
     versions: list[Entry],
     made: list[tuple[str, datetime]],
 ) -> set[str]:
-    """The configurations that a rollback may choose: of the newest approved versions that have served."""
+    """The configurations that a rollback may choose: of the newest approved versions that have served.
+
+    An endpoint that is not there may be stopped, and start again from any of those that have served, its shadow too.
+    """
     found: set[str] = set()
+    running = inventory.endpoints(session, environment)
     for group in inventory.every_group(environment):
-        names = [name for name, _ in made if inventory.group_of(name) == group]
+        of_group = [name for name, _ in made if inventory.group_of(name) == group]
+        # A shadow has the version beside which it stands in its name, and is no way back to it.
+        names = [name for name in of_group if not shadows.is_shadowed(name)]
+        if group.removesuffix("-champion") not in running:
+            found |= {name for name in names if served.since(session, settings, environment, name)}
+            found |= set(of_group) - set(names)
+            continue
         approved = (each.version for each in versions if each.group == group and each.status == "Approved")
         configs = (served.config_of(session, settings, environment, names, version) for version in approved)
         found |= set(islice((config for config in configs if config), settings.retention.keep))

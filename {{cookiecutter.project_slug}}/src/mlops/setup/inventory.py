@@ -1,13 +1,14 @@
 """Inventory: everything that the project owns in an account, found by its names, and how each of it goes."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from mlops import aws, endpoints
+from mlops import aws, endpoints, history, inventory
 from mlops.display import Progress
 from mlops.errors import Failure
 from mlops.settings import Environment, Settings
@@ -32,8 +33,8 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     session = aws.opened(settings.region)
     found: list[Belonging] = []
     for environment in here:
-        found += serving(session, environment, told)
-        found += registry(session, environment)
+        found += serving(session, settings, environment, told)
+        found += registry(session, settings, environment)
     bucket = state.name(settings, number)
     if terraform.is_there(settings) and state.exists(session, bucket):
         for environment in reversed(here):  # the first of an account has what the others share
@@ -47,21 +48,28 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     return found
 
 
-def serving(session: boto3.Session, environment: Environment, told: Progress) -> Iterator[Belonging]:
-    """Endpoints, their configurations, and models."""
+def serving(
+    session: boto3.Session, settings: Settings, environment: Environment, told: Progress
+) -> Iterator[Belonging]:
+    """Endpoints, their configurations, and models: those of the other scenario too, which a switch leaves behind."""
     client = aws.client(session, "sagemaker")
-    for each in environment.contenders:
-        name = each.endpoint_name
+    groups = history.groups_of(settings, environment)
+    # The champion serves on the environment's own endpoint, in either scenario.
+    for name in dict.fromkeys(group.removesuffix("-champion") for group in groups):
         if endpoints.state(session, name) is not None:
             yield Belonging(f"endpoint {name}", remove=partial(without_endpoint, session, name, told))
-    for group in environment.group_names:
-        for name, _ in endpoints.configs(session, group):
-            yield Belonging(
-                f"endpoint configuration {name}",
-                remove=partial(gone, partial(client.delete_endpoint_config, EndpointConfigName=name), name),
-            )
-        for name in models(client, group):
-            yield Belonging(f"model {name}", remove=partial(gone, partial(client.delete_model, ModelName=name), name))
+    for name in named(inventory.configs(session, environment), groups):
+        yield Belonging(
+            f"endpoint configuration {name}",
+            remove=partial(gone, partial(client.delete_endpoint_config, EndpointConfigName=name), name),
+        )
+    for name in named(inventory.models(session, environment), groups):
+        yield Belonging(f"model {name}", remove=partial(gone, partial(client.delete_model, ModelName=name), name))
+
+
+def named(made: list[tuple[str, datetime]], groups: list[str]) -> list[str]:
+    """The names that the machinery gave to what it made of the versions of some groups."""
+    return [name for name, _ in made if inventory.group_of(name) in groups]
 
 
 def without_endpoint(session: boto3.Session, name: str, told: Progress) -> None:
@@ -70,17 +78,9 @@ def without_endpoint(session: boto3.Session, name: str, told: Progress) -> None:
         endpoints.remove(session, name, told)
 
 
-def models(client: Any, group: str) -> list[str]:
-    """The models that were made of a group's versions."""
-    with aws.explained("ListModels", group):
-        pages = client.get_paginator("list_models").paginate(NameContains=f"{group}-v")
-        names = [each["ModelName"] for page in pages for each in page["Models"]]
-    return [name for name in names if name.startswith(f"{group}-v")]
-
-
-def registry(session: boto3.Session, environment: Environment) -> Iterator[Belonging]:
-    """Model groups, with every version in them."""
-    for name in environment.group_names:
+def registry(session: boto3.Session, settings: Settings, environment: Environment) -> Iterator[Belonging]:
+    """Model groups, with every version in them; those of the other scenario too."""
+    for name in history.groups_of(settings, environment):
         if infrastructure.group_is_there(session, name):
             yield Belonging(f"model group {name}, with its versions", remove=partial(without_group, session, name))
 
