@@ -80,7 +80,8 @@ def test_a_tree_that_nobody_trained_is_trained_on_dev_and_registered_in_feature(
 def test_a_revert_serves_the_model_before_and_trains_nothing(rebased: Moment, merged: Moment, reverted: Moment) -> None:
     assert reverted.run("dev.yml").conclusion == "success", reverted.told()
     assert reverted.serving == rebased.serving
-    assert reverted.jobs == merged.jobs
+    # The gate may ask the model that serves again: the other tree has another test set.
+    assert {job for job in set(reverted.jobs) - set(merged.jobs) if "-score-" not in job} == set()
     assert reverted.newest("dev").number == merged.newest("dev").number + 1
 
 

@@ -1,6 +1,5 @@
 """The trial: what a model has served as challenger, and what it lacks of what is asked before it is champion."""
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -144,8 +143,8 @@ def invocations(session: boto3.Session, environment: Environment, since: datetim
                 {"Name": "VariantName", "Value": endpoints.VARIANT},
             ],
             StartTime=since,
-            # Whole seconds, and at least one.
-            EndTime=since + timedelta(seconds=math.floor(seconds) + 1),
+            # CloudWatch takes whole seconds: the one that has begun is counted too.
+            EndTime=(until + timedelta(seconds=1)).replace(microsecond=0),
             Period=period,
             Statistics=["Sum"],
         )
