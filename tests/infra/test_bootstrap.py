@@ -58,10 +58,10 @@ def desk(
     shutil.copytree(PROJECT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
     text = settings.read_text().replace("aws: sandbox", "aws: account")
     (folder / "mlops.yaml").write_text(text.replace("stages: {}", "stages: {train: {job: training}}"))
-    values = folder / "infra" / "environments" / "feature.tfvars"
-    values.write_text(
-        values.read_text().replace('"OWNER@1/REPOSITORY@2"', f'"{REPOSITORY}"').replace("# github", "github")
-    )
+    shutil.copytree(initialised.folder / "build", folder / "infra" / "build", dirs_exist_ok=True)
+    for values in (folder / "infra" / "environments").glob("*.tfvars"):
+        given = values.read_text().replace('"OWNER@1/REPOSITORY@2"', f'"{REPOSITORY}"')
+        values.write_text(given.replace("# github", "github"))
     (folder / "data").mkdir()
     (folder / "data" / "rows.csv").write_text("a,b\n1,2\n")
     cloud = sandbox("--bare")
@@ -172,14 +172,26 @@ def administrator() -> boto3.Session:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk) -> None:
-    before = desk.plan("bootstrap", "aws", "--env", "feature")
+    meant = ("--env", "feature", "--env", "dev")
+    before = desk.plan("bootstrap", "aws", *meant)
     assert set(before.values()) == {"make", "keep"}
     assert before["infrastructure of feature"] == "make"
     assert desk.cloud.client("s3", "feature").list_buckets()["Buckets"] == []
 
-    made = desk.mlops("bootstrap", "aws", "--env", "feature", "--yes")
+    made = desk.mlops("bootstrap", "aws", *meant, "--yes")
     assert made.returncode == 0, made.stderr
-    assert set(desk.plan("bootstrap", "aws", "--env", "feature").values()) == {"keep"}
+    assert set(desk.plan("bootstrap", "aws", *meant).values()) == {"keep"}
+
+    read = (desk.folder / "mlops.yaml").read_text()
+    key = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    (desk.folder / "mlops.yaml").write_text(f"{read}\nkms_key: {key}\n")
+    lost = desk.mlops("bootstrap", "aws", "--env", "dev", "--yes")
+    (desk.folder / "mlops.yaml").write_text(read)
+    assert lost.returncode == 1 and "aws_kms_key.environment[0] would be removed, and data with it" in lost.stderr
+
+    iam = desk.cloud.client("iam", "feature")
+    trust = iam.get_role(RoleName="churn-dev-deploy")["Role"]["AssumeRolePolicyDocument"]
+    iam.create_role(RoleName="churn-dev-other-dev-deploy", AssumeRolePolicyDocument=json.dumps(trust))
 
     doctor = desk.mlops("doctor", "--only", "aws", "--env", "feature", "--json")
     # Only a person can make the App.
@@ -201,7 +213,9 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk) -> N
     gone = desk.mlops("destroy", "--only", "aws", "--data", "--confirm", "churn")
     assert gone.returncode == 0, gone.stderr
     assert s3.list_buckets()["Buckets"] == []
-    assert desk.cloud.client("iam", "feature").list_roles()["Roles"] == []
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["churn-dev-other-dev-deploy"]
+    assert len(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]) == 1, "another project trusts it"
+    assert desk.cloud.client("dynamodb", "feature").list_tables()["TableNames"] == []
     assert desk.cloud.client("sagemaker", "feature").list_model_package_groups()["ModelPackageGroupSummaryList"] == []
 
 

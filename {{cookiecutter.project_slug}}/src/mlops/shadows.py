@@ -218,8 +218,9 @@ def broken(rollout: Shadow, report: Report, compared: bool = True) -> list[str]:
 
 def side(session: boto3.Session, endpoint: str, variant: str, since: datetime) -> Side:
     """What CloudWatch has of a variant since a time."""
-    requests, _ = measured(session, endpoint, variant, "Invocations", since)
     failed = sum(measured(session, endpoint, variant, f"Invocation{kind}Errors", since)[0] for kind in ("4XX", "5XX"))
+    # After the errors: a request that comes in between would else have failed without having been made.
+    requests, _ = measured(session, endpoint, variant, "Invocations", since)
     latency, count = measured(session, endpoint, variant, "ModelLatency", since)
     return Side(
         requests=round(requests),

@@ -39,7 +39,10 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
     if terraform.is_there(settings):
         plan.append(state.step(settings, session, account))
         subject = trusted(settings)
-        for environment in here:
+        if plan[0].deed == "leave":
+            why = "the bucket for its state is not the project's"
+            plan += [Step(f"infrastructure of {each.name}", "leave", why) for each in here]
+        for environment in here if plan[0].deed != "leave" else []:
             plan.append(repository_step(settings, environment, subject))
             plan.append(infrastructure_step(settings, session, environment, account, told))
     plan += [groups_step(settings, session, environment) for environment in here]
@@ -108,20 +111,23 @@ def infrastructure_step(
     """The step that has Terraform make an environment; what it would do is known once there is a state."""
     what, bucket = f"infrastructure of {environment.name}", state.name(settings, account)
 
-    def act() -> str:
+    def make() -> str:
         terraform.prepare(settings, environment, bucket, told)
         changes = terraform.plan(settings, environment, told)
         terraform.apply(settings, environment, told)
         return str(changes)
 
+    def as_planned() -> None:
+        terraform.apply(settings, environment, told)
+
     if not state.exists(session, bucket):
-        return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", act)
+        return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", make)
     terraform.prepare(settings, environment, bucket, told)
     changes = terraform.plan(settings, environment, told)
     if changes == terraform.Changes(0, 0, 0):
         return Step(what, "keep", "as infra/ says")
     whole = not terraform.resources(settings, environment, told)
-    return Step(what, "make" if whole else "change", str(changes), act)
+    return Step(what, "make" if whole else "change", str(changes), as_planned)
 
 
 def groups_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:

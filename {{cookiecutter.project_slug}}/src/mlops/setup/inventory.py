@@ -1,6 +1,8 @@
 """Inventory: everything that the project owns in an account, found by its names, and how each of it goes."""
 
-from collections.abc import Callable, Iterator
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -39,13 +41,23 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     if terraform.is_there(settings) and state.exists(session, bucket):
         for environment in reversed(here):  # the first of an account has what the others share
             found += infrastructure_of(settings, session, environment, bucket, with_data, told)
-        found.append(Belonging(f"state bucket {bucket}", remove=partial(state.remove, session, bucket)))
+        found.append(state_bucket(settings, session, bucket, here))
     else:
         found += [Belonging(f"bucket {each.bucket}", "whoever made it removes it") for each in here]
     found.append(Belonging("jobs and their logs", "SageMaker keeps the record of every job; they cost nothing"))
     for each in elsewhere:
         found.append(Belonging(f"environment {each.name}", f"in account {each.account}: run it with its credentials"))
     return found
+
+
+def state_bucket(
+    settings: Settings, session: boto3.Session, bucket: str, environments: Sequence[Environment]
+) -> Belonging:
+    """The bucket of Terraform's state; it stays when it holds more than these environments' states."""
+    what = f"state bucket {bucket}"
+    if strange := state.strange(settings, session, bucket, [each.name for each in environments]):
+        return Belonging(what, f"it holds {', '.join(strange[:3])}: remove it by hand when nobody needs that")
+    return Belonging(what, remove=partial(state.remove, session, bucket))
 
 
 def serving(
@@ -125,6 +137,24 @@ def infrastructure_of(
     if not made:
         return
     if environment.bucket_name is None and not with_data:
-        yield Belonging(f"bucket {environment.bucket} and its key", "give --data to remove them with all in them")
+        held = "its key, images and the table of checks"
+        yield Belonging(f"bucket {environment.bucket}, {held}", "give --data to remove them with all in them")
+    own = terraform.PROVIDER not in made or not trusted_by_others(settings, session)
+    if not own:
+        yield Belonging("GitHub's identity provider", "roles of other projects trust it: it is the account's")
     what = f"infrastructure of {environment.name} ({len(made)} resources)"
-    yield Belonging(what, remove=partial(terraform.destroy, settings, environment, with_data, told))
+    yield Belonging(what, remove=partial(terraform.destroy, settings, environment, with_data, own, told))
+
+
+def trusted_by_others(settings: Settings, session: boto3.Session) -> bool:
+    """Whether a role of somebody else trusts GitHub's identity provider, of which an account has one."""
+    with aws.explained("ListRoles", "of the account"):
+        pages = aws.client(session, "iam").get_paginator("list_roles").paginate()
+        roles = [role for page in pages for role in page["Roles"]]
+    # `churn-prod-deploy` is this project's, `churn-prod-vision-dev-deploy` is not.
+    own = re.compile(f"{settings.project}-({'|'.join(each.name for each in settings.environments)})-[a-z]+")
+    return any(
+        infrastructure.GITHUB in json.dumps(role["AssumeRolePolicyDocument"])
+        for role in roles
+        if not own.fullmatch(role["RoleName"])
+    )

@@ -1,7 +1,7 @@
 """The bucket of Terraform's state: one in each account, made before anything else can be."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import boto3
@@ -144,6 +144,19 @@ def tags(session: boto3.Session, bucket: str) -> dict[str, str]:
 def is_empty(session: boto3.Session, bucket: str) -> bool:
     """Whether nothing was ever put into it."""
     return not read(session, "list_object_versions", bucket).get("Versions")
+
+
+def strange(settings: Settings, session: boto3.Session, bucket: str, names: Sequence[str]) -> list[str]:
+    """What in the bucket is none of the states of some environments; everything in a bucket that is not the project's.
+
+    A state that goes takes with it the knowledge of what it has made.
+    """
+    pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+    if tags(session, bucket).get(TAG) != settings.project:
+        return keys or ["no tag of this project"]
+    own = {f"{settings.project}/{name}.tfstate{end}" for name in names for end in ("", ".tflock")}
+    return [key for key in keys if key not in own]
 
 
 def remove(session: boto3.Session, bucket: str) -> None:

@@ -12,15 +12,25 @@ from pathlib import Path
 
 from mlops.display import Progress
 from mlops.errors import Failure
-from mlops.settings import Environment, Settings
+from mlops.settings import FILE, Environment, Settings
 
 FOLDER = "infra"
 
 POLL_SECONDS = 15
 """How often long work says how far it has come."""
 
-HOLD_DATA = ("aws_s3_bucket", "aws_kms_")
-"""What the types begin with of that which holds data, guards it, or is needed to read it: it stays if the data stay."""
+HOLD_DATA = ("aws_s3_bucket", "aws_kms_", "aws_dynamodb_table.checks", "aws_ecr_")
+"""How that is named which holds data, guards it, or is needed to read it: it stays if the data stay."""
+
+GUARDED = ("aws_s3_bucket.", "aws_dynamodb_table.", "aws_ecr_repository.", "aws_secretsmanager_secret.")
+"""What AWS deletes only after `delete_data` has been written on it."""
+
+LOST = re.compile(
+    r"# ((?:aws_s3_bucket|aws_kms_key|aws_dynamodb_table\.checks|aws_ecr_repository)\b\S*) (?:will be des|must be)"
+)
+"""A line of a plan by which data, or what they are read with, would go."""
+
+PROVIDER = "aws_iam_openid_connect_provider.github"
 
 
 @dataclass(frozen=True)
@@ -63,10 +73,16 @@ def plan(settings: Settings, environment: Environment, told: Progress) -> Change
     """What Terraform would do now; it is kept, so that `apply` does this and nothing else.
 
     Raises:
-        Failure: Terraform can not plan.
+        Failure: Terraform can not plan, or data would be lost: only `mlops destroy` removes them.
     """
     file = planned(settings, environment)
     printed = run(settings, environment, told, "plan", f"-out={file}", *valued(settings, environment))
+    if lost := LOST.findall(printed):
+        file.unlink(missing_ok=True)
+        raise Failure(
+            f"terraform plan of {environment.name}: {', '.join(lost)} would be removed, and data with it: "
+            f"take back what names another one in {FILE}, or move the data and remove it by hand"
+        )
     found = re.search(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", printed)
     return Changes(*(int(number) for number in found.groups())) if found else Changes(0, 0, 0)
 
@@ -80,28 +96,33 @@ def apply(settings: Settings, environment: Environment, told: Progress) -> None:
     run(settings, environment, told, "apply", str(planned(settings, environment)))
 
 
-def destroy(settings: Settings, environment: Environment, with_data: bool, told: Progress) -> None:
+def destroy(settings: Settings, environment: Environment, with_data: bool, with_provider: bool, told: Progress) -> None:
     """Remove what Terraform has made.
 
     Args:
         settings: the project.
         environment: whose resources.
         with_data: the bucket with all in it and its key go too; else Terraform forgets them, and they stay.
+        with_provider: GitHub's identity provider goes too, of which an account has one for all its projects.
         told: hears how far it has come.
 
     Raises:
         Failure: AWS refuses something; a second run carries on.
     """
-    if with_data:
-        # A bucket is emptied only when its state says that it may be.
-        emptied = (*valued(settings, environment), "-var=delete_data=true", "-auto-approve")
-        run(settings, environment, told, "apply", *emptied, "-target=aws_s3_bucket.environment")
-        run(settings, environment, told, "destroy", *emptied)
-        return
-    kept = [each for each in resources(settings, environment, told) if each.startswith(HOLD_DATA)]
+    made = resources(settings, environment, told)
+    kept = [] if with_data else [each for each in made if each.startswith(HOLD_DATA)]
+    if PROVIDER in made and not with_provider:
+        kept.append(PROVIDER)
     if kept:
         run(settings, environment, told, "state", "rm", *kept)
-    run(settings, environment, told, "destroy", *valued(settings, environment), "-auto-approve")
+    options = (*valued(settings, environment), "-auto-approve")
+    if with_data:
+        options = (*options, "-var=delete_data=true")
+        # A bucket is emptied, and a table unprotected, only when its state says that it may be.
+        guarded = [f"-target={each}" for each in made if each.startswith(GUARDED)]
+        if guarded:
+            run(settings, environment, told, "apply", *options, *guarded)
+    run(settings, environment, told, "destroy", *options)
 
 
 def resources(settings: Settings, environment: Environment, told: Progress) -> list[str]:
