@@ -146,32 +146,25 @@ def write(session: boto3.Session, uri: str, content: bytes, kms_key: str | None 
 
 def listing(session: boto3.Session, uri: str) -> dict[str, int]:
     """Keys below a prefix, relative to it, with their sizes in bytes."""
-    bucket, key = parse(uri)
-    pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-    try:
-        return {each["Key"].removeprefix(key): each["Size"] for page in pages for each in page.get("Contents", [])}
-    except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise failure("ListObjectsV2", uri, error) from error
+    return {key: each["Size"] for key, each in objects(session, uri).items()}
 
 
 def times(session: boto3.Session, uri: str) -> dict[str, datetime]:
     """Keys below a prefix, relative to it, with when each was written."""
-    bucket, key = parse(uri)
-    pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-    try:
-        return {
-            each["Key"].removeprefix(key): each["LastModified"] for page in pages for each in page.get("Contents", [])
-        }
-    except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise failure("ListObjectsV2", uri, error) from error
+    return {key: each["LastModified"] for key, each in objects(session, uri).items()}
 
 
 def etags(session: boto3.Session, uri: str) -> dict[str, str]:
     """Keys below a prefix, relative to it, with the tags that change with what the objects hold."""
+    return {key: each["ETag"] for key, each in objects(session, uri).items()}
+
+
+def objects(session: boto3.Session, uri: str) -> dict[str, dict[str, Any]]:
+    """Keys below a prefix, relative to it, with what ListObjectsV2 says of each."""
     bucket, key = parse(uri)
     pages = aws.client(session, "s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
     try:
-        return {each["Key"].removeprefix(key): each["ETag"] for page in pages for each in page.get("Contents", [])}
+        return {each["Key"].removeprefix(key): each for page in pages for each in page.get("Contents", [])}
     except (Boto3Error, BotoCoreError, ClientError) as error:
         raise failure("ListObjectsV2", uri, error) from error
 
