@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "{{cookiecutter.project_slug}}" / "src"))
 
-from mlops import resampling
+from mlops.quality import resampling
 
 CONFIDENCE = 0.95
 SLICES = 4

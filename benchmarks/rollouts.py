@@ -139,7 +139,11 @@ class Machinery:
 
     def __init__(self, folder: Path) -> None:
         sys.path.insert(0, str(PROJECT / "src"))
-        from mlops import aws, deployment, groups, packages, serving, settings, storage
+        from mlops import aws, storage
+        from mlops.hosting import deployment
+        from mlops.registry import groups, packages
+        from mlops.settings import project as settings
+        from mlops.settings import serving
 
         self.aws, self.deployment, self.groups, self.packages = aws, deployment, groups, packages
         self.serving, self.storage, self.project = serving, storage, settings.load(folder)

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mlops.settings import Slug
+from mlops.settings.project import Slug
 
 SUPPORTED = [
     ("project_name", "Tumour Classifier"),

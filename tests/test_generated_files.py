@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from mlops import settings
+from mlops.settings import project as settings
 
 if TYPE_CHECKING:
     from conftest import Bake, BakedProject

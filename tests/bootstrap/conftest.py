@@ -10,8 +10,9 @@ import pytest
 from githubapi.hub import Hub, Repository
 from githubapi.server import served
 
-from mlops import cli, rest, settings
-from mlops.settings import Settings
+from mlops import cli, rest
+from mlops.settings import project as settings
+from mlops.settings.project import Settings
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 SETTINGS = """

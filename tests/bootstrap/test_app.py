@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from mlops import sandbox, settings
+from mlops.laptop import sandbox
+from mlops.settings import project as settings
 from mlops.setup import app, manifest
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from mlops import settings
+from mlops.settings import project as settings
 from mlops.setup import environments
 
 

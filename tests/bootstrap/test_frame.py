@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from mlops import settings
 from mlops.errors import BadInput, Failure
+from mlops.settings import project as settings
 from mlops.setup import health, plan, removal
 from mlops.setup.plan import Step, Unavailable
 

@@ -17,8 +17,8 @@ import boto3
 import pytest
 
 from mlops import aws
-from mlops.settings import Settings
-from mlops.settings import load as settings_of
+from mlops.settings.project import Settings
+from mlops.settings.project import load as settings_of
 from mlops.setup import state
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops import settings as machinery
+from mlops.settings import project as machinery
 
 pytestmark = pytest.mark.slow
 

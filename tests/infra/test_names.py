@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlops import settings as machinery
-from mlops.existing import DUTIES
+from mlops.settings import project as machinery
+from mlops.settings.existing import DUTIES
 
 pytestmark = pytest.mark.slow
 

@@ -59,7 +59,7 @@ def test_it_is_the_same_when_it_is_built_again(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "second.zip") as archive:
         names = archive.namelist()
     assert first == second
-    assert {"lambdas/dispatch.py", "mlops/endpoints.py", "jwt/__init__.py"} <= set(names)
+    assert {"lambdas/dispatch.py", "mlops/hosting/endpoints.py", "jwt/__init__.py"} <= set(names)
     assert [name for name in names if "__pycache__" in name or name.endswith(("RECORD", "INSTALLER"))] == []
     # Lambda takes 50 MB in one upload, and 250 MB unpacked.
     assert (tmp_path / "second.zip").stat().st_size < 30e6

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops import container, disks, processing
-from mlops.settings import Settings, read
+from mlops.compute import container, processing
+from mlops.settings import disks
+from mlops.settings.project import Settings, read
 
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops import sandbox
-from mlops.settings import Settings
+from mlops.laptop import sandbox
+from mlops.settings.project import Settings
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_one_that_holds_its_lock_is_found(state: Path) -> None:
 def on_the_sandbox(tmp_path: Path) -> Path:
     """A project that has its own sandbox."""
     shutil.copytree(Path(__file__).parent / "registry" / "project", tmp_path, dirs_exist_ok=True)
-    (tmp_path / "sandbox").symlink_to(Path(sandbox.__file__).parents[2] / "sandbox")
+    (tmp_path / "sandbox").symlink_to(Path(sandbox.__file__).parents[3] / "sandbox")
     return tmp_path
 
 
@@ -64,7 +64,7 @@ def test_the_credentials_of_a_real_account_in_the_shell_play_no_part(on_the_sand
     done = subprocess.run(
         [sys.executable, "-m", "mlops", "groups", "create", "--json"],
         cwd=on_the_sandbox,
-        env=clean | {"PYTHONPATH": str(Path(sandbox.__file__).parents[1])} | variables,
+        env=clean | {"PYTHONPATH": str(Path(sandbox.__file__).parents[2])} | variables,
         capture_output=True,
         text=True,
         check=False,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops import settings
 from mlops.errors import BadInput
-from mlops.settings import Settings
+from mlops.settings import project as settings
+from mlops.settings.project import Settings
 
 GOOD = {
     "project": "churn",

@@ -126,7 +126,7 @@ def test_it_made_what_infrastructure_code_would_have_made(server):
 
 
 def test_its_alarms_watch_the_variant_that_the_machinery_serves_from():
-    from mlops import endpoints
+    from mlops.hosting import endpoints
     from sandbox import account
 
     assert endpoints.VARIANT == account.VARIANT

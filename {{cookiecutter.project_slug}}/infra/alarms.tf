@@ -1,4 +1,4 @@
-# The alarms of each endpoint: those that roll a deployment back, which src/mlops/settings.py names, and the one on drift.
+# The alarms of each endpoint: those that roll a deployment back, which src/mlops/settings/project.py names, and the one on drift.
 locals {
   alarms = {
     errors = {

@@ -1,4 +1,4 @@
-# mlops.yaml, as the machinery reads it: names are made here as src/mlops/settings.py makes them.
+# mlops.yaml, as the machinery reads it: names are made here as src/mlops/settings/project.py makes them.
 locals {
   settings = yamldecode(file(var.settings))
   project  = local.settings.project

@@ -7,7 +7,7 @@ import boto3
 from aws_lambda_powertools import Logger
 
 from lambdas.events import Ignored, text
-from mlops import schedule
+from mlops.hosting import schedule
 
 DEEDS = {"stop": schedule.stop, "start": schedule.start, "restore": schedule.restore}
 

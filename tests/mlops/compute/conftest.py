@@ -15,10 +15,10 @@ from typing import Any
 import boto3
 import pytest
 
-from mlops import jobs
-from mlops import settings as project_settings
-from mlops.jobs import TrainedModel
-from mlops.settings import Environment, Settings
+from mlops.compute import jobs
+from mlops.compute.jobs import TrainedModel
+from mlops.settings import project as project_settings
+from mlops.settings.project import Environment, Settings
 
 PACKAGE = "tumour_classifier"
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
@@ -172,7 +172,7 @@ class Project:
     def mlops(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line in it."""
         source = project_settings.__file__
-        environment = {**os.environ, "PYTHONPATH": str(Path(source).parents[1]), "GITHUB_ACTIONS": "true"}
+        environment = {**os.environ, "PYTHONPATH": str(Path(source).parents[2]), "GITHUB_ACTIONS": "true"}
         return subprocess.Popen(
             [sys.executable, "-c", "from mlops.cli import main; main()", *arguments],
             cwd=self.path, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -8,9 +8,12 @@ import tarfile
 
 import pytest
 
-from mlops import attempts, aws, jobs, lineage, runs, storage, waiting
+from mlops import aws, storage
+from mlops.compute import attempts, jobs, runs
+from mlops.compute.jobs import Metric
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.jobs import Metric
+from mlops.registry import lineage
+from mlops.retraining import waiting
 
 KEY = "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222-3333-4444-555555555555"
 

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-from mlops import aws, dataset, lineage, storage
+from mlops import aws, storage
+from mlops.compute import dataset
 from mlops.errors import Failure
+from mlops.registry import lineage
 
 BUCKET = "tumour-classifier-feature-111111111111"
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mlops import lineage
 from mlops.errors import BadInput
+from mlops.registry import lineage
 
 PACKAGE = "src/tumour_classifier"
 

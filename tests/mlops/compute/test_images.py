@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlops import images
-from mlops.compute import Image
+from mlops.compute import images
 from mlops.errors import BadInput
+from mlops.settings.compute import Image
 
 
 def test_the_image_is_the_regions(small):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mlops
-from mlops import stages
+from mlops.compute import stages
 from mlops.errors import BadInput, Failure
 
 PACKAGE = "src/tumour_classifier"
@@ -83,7 +83,8 @@ def test_an_unknown_stage_is_refused_with_those_that_there_are(small):
 
 def test_a_local_run_imports_nothing_that_is_slow():
     program = (
-        "import sys; from mlops import stages; print(*(set(sys.modules) & {'boto3', 'dvc', 'sagemaker', 'pandas'}))"
+        "import sys; from mlops.compute import stages; "
+        "print(*(set(sys.modules) & {'boto3', 'dvc', 'sagemaker', 'pandas'}))"
     )
     source = Path(mlops.__file__).parents[1]
     done = subprocess.run(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlops import imports, pipeline
+from mlops.compute import imports, pipeline
 from mlops.errors import BadInput
 
 PACKAGE = "src/tumour_classifier"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from mlops import lineage, reproduce
+from mlops.compute import reproduce
 from mlops.errors import BadInput, Failure
+from mlops.registry import lineage
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mlops import drift
+from mlops.monitoring import drift
 
 SEEDS = 60
 FEATURES = 30

@@ -24,12 +24,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from mlops import aws, endpoints, groups, lineage, packages, promotion, registration, settings, storage
-from mlops.jobs import Metric, TrainedModel
-from mlops.lineage import Lineage
-from mlops.settings import Environment, Settings
+from mlops import aws, storage
+from mlops.compute.jobs import Metric, TrainedModel
+from mlops.hosting import endpoints
+from mlops.registry import groups, lineage, packages, promotion, registration
+from mlops.registry.lineage import Lineage
+from mlops.settings import project as settings
+from mlops.settings.project import Environment, Settings
 
-PROJECT = Path(groups.__file__).parents[2]
+PROJECT = Path(groups.__file__).parents[3]
 OURS = Path(__file__).parent / "project"
 TIME_SCALE = 60
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"

@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mlops import aws, deployment, promotion, registration, settings
-from mlops.jobs import Metric, TrainedModel
-from mlops.lineage import Lineage
+from mlops import aws
+from mlops.compute.jobs import Metric, TrainedModel
+from mlops.hosting import deployment
+from mlops.registry import promotion, registration
+from mlops.registry.lineage import Lineage
+from mlops.settings import project as settings
 
 KILLED = 9
 READS = ("Get", "Head", "List", "Describe", "Assume")

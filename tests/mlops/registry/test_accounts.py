@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops import aws, deployment, groups, history, status
+from mlops import aws
 from mlops.errors import Failure
-from mlops.settings import Settings
+from mlops.hosting import deployment
+from mlops.registry import groups, history, status
+from mlops.settings.project import Settings
 
 
 @pytest.fixture

@@ -10,27 +10,17 @@ from typing import Any
 
 import pytest
 
-from mlops import (
-    adoption,
-    approval,
-    deployment,
-    history,
-    markdown,
-    packages,
-    promotion,
-    prune,
-    registration,
-    report,
-    reproduce,
-    status,
-    storage,
-    switch,
-)
-from mlops.adoption import Adopted
-from mlops.criteria import Comparison
+from mlops import storage
+from mlops.compute import reproduce
+from mlops.contest import switch
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.serving import AllAtOnce
-from mlops.settings import Environment
+from mlops.hosting import deployment
+from mlops.registry import adoption, approval, history, packages, promotion, prune, registration, status
+from mlops.registry.adoption import Adopted
+from mlops.reporting import markdown, report
+from mlops.settings.criteria import Comparison
+from mlops.settings.project import Environment
+from mlops.settings.serving import AllAtOnce
 
 VARIABLES = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code", "LEVEL": "3"}
 COMPARISON = Comparison.model_validate(
@@ -99,7 +89,7 @@ def mlops(world: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlops", *arguments],
         cwd=world.settings.root,
-        env={**os.environ, "PYTHONPATH": str(Path(adoption.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(adoption.__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=60,

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, contract, deployment, endpoints, history, packages, report, status, teardown
+from mlops.checks import contract
 from mlops.errors import Failure, NotApproved
-from mlops.settings import Environment
+from mlops.hosting import deployment, endpoints, teardown
+from mlops.registry import approval, history, packages, status
+from mlops.reporting import report
+from mlops.settings.project import Environment
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, github, history
+from mlops import github
 from mlops.cli import release
 from mlops.errors import BadInput, Failure, NotFound
+from mlops.registry import approval, history
 
 
 def test_an_approval_says_who_when_and_why(world: Any) -> None:

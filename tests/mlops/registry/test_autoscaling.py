@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops import autoscaling, deployment, endpoints, teardown
 from mlops.errors import Failure
-from mlops.serving import AllAtOnce, Autoscaling, Endpoint, Serverless
-from mlops.settings import Environment
+from mlops.hosting import autoscaling, deployment, endpoints, teardown
+from mlops.settings.project import Environment
+from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint, Serverless
 
 ASKED = Autoscaling(min=1, max=4, invocations_per_instance=100)
 

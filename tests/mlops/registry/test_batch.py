@@ -10,25 +10,17 @@ from typing import Any
 
 import pytest
 
-from mlops import (
-    approval,
-    batch,
-    contract,
-    deployment,
-    endpoints,
-    history,
-    packages,
-    records,
-    status,
-    storage,
-    transforms,
-    verification,
-)
-from mlops.attempts import Job
+from mlops import storage
+from mlops.checks import contract, verification
+from mlops.compute import transforms
+from mlops.compute.attempts import Job
 from mlops.errors import BadInput, Failure, NotFound, NotVerified
-from mlops.records import FORMATS, Table
-from mlops.serving import Batch
-from mlops.settings import Environment
+from mlops.hosting import batch, deployment, endpoints
+from mlops.monitoring import records
+from mlops.monitoring.records import FORMATS, Table
+from mlops.registry import approval, history, packages, status
+from mlops.settings.project import Environment
+from mlops.settings.serving import Batch
 
 
 def in_batch(environment: Environment, **given: Any) -> Environment:
@@ -149,7 +141,7 @@ def verified(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlops", "verify", "--env", "dev", *options],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=120,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from mlops import comparison, predictions, resampling
-from mlops.criteria import Comparison
 from mlops.errors import Failure
-from mlops.judgements import Judgement
-from mlops.predictions import Predictions
+from mlops.quality import comparison, predictions, resampling
+from mlops.quality.judgements import Judgement
+from mlops.quality.predictions import Predictions
+from mlops.settings.criteria import Comparison
 
 SEEDS = 60
 LOSSES = [{"metric": "roc_auc", "may_lose": 0.0}, {"metric": "log_loss", "may_lose": 0.0}]

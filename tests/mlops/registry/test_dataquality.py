@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops import dataquality, packages, registration, storage
-from mlops.criteria import Data
-from mlops.dataquality import Baseline
+from mlops import storage
 from mlops.errors import Failure
-from mlops.packages import ModelPackage
+from mlops.quality import dataquality
+from mlops.quality.dataquality import Baseline
+from mlops.registry import packages, registration
+from mlops.registry.packages import ModelPackage
+from mlops.settings.criteria import Data
 
 COLUMNS = 30
 DRIFT = Data(drift=0.1)

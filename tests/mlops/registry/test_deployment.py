@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from mlops import alarms, approval, contract, deployment, endpoints, history, packages, rollouts, status
+from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
+from mlops.hosting import alarms, deployment, endpoints, rollouts
+from mlops.registry import approval, history, packages, status
 
 
 def test_the_newest_approved_version_serves_and_a_second_run_does_nothing(world: Any) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from mlops import endpoints, packages, shadows
-from mlops.serving import Shadow
+from mlops.hosting import endpoints, shadows
+from mlops.registry import packages
+from mlops.settings.serving import Shadow
 from mlops.setup import inventory
 
 pytestmark = pytest.mark.slow

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, deployment, duel
-from mlops.compute import Stage
-from mlops.criteria import Compared, Comparison
-from mlops.duel import Round, Row
+from mlops.contest import duel
+from mlops.contest.duel import Round, Row
 from mlops.errors import BadInput, Failure
-from mlops.serving import Capture
-from mlops.settings import Environment, Settings
+from mlops.hosting import deployment
+from mlops.registry import approval
+from mlops.settings.compute import Stage
+from mlops.settings.criteria import Compared, Comparison
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Capture
 
 COMPARISON = Comparison(
     positive="ill",

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlops import checks, rollouts
-from mlops.criteria import Threshold
 from mlops.errors import BadInput, Failure
-from mlops.serving import AllAtOnce, Canary, Endpoint, Linear
-from mlops.settings import Environment
+from mlops.hosting import rollouts
+from mlops.quality import checks
+from mlops.settings.criteria import Threshold
+from mlops.settings.project import Environment
+from mlops.settings.serving import AllAtOnce, Canary, Endpoint, Linear
 
 LIMITS = (Threshold(metric="roc_auc", at_least=0.95), Threshold(metric="log_loss", at_most=0.3))
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from mlops import alarms, deployment, groups, storage
+from mlops import storage
+from mlops.hosting import alarms, deployment
+from mlops.registry import groups
 
 COMMAND = Path(__file__).parent / "killed.py"
 KILLED = 9
@@ -23,7 +25,7 @@ def run(
 ) -> tuple[int, list[str]]:
     """Run a command in a process of its own, dying at a write when one is given: its exit code, and its writes."""
     arguments = {"root": str(world.settings.root), "command": command, "write": write, "when": when, **given}
-    source = Path(groups.__file__).parents[1]
+    source = Path(groups.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, str(COMMAND), json.dumps(arguments)],
         env={**os.environ, "PYTHONPATH": str(source)},

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from mlops import deployment, loadtest
-from mlops.criteria import Load
+from mlops.checks import loadtest
+from mlops.checks.loadtest import Sent
 from mlops.errors import Failure
-from mlops.loadtest import Sent
-from mlops.settings import Environment
+from mlops.hosting import deployment
+from mlops.settings.criteria import Load
+from mlops.settings.project import Environment
 
 ASKED = Load(rate=40, seconds=0.5, p95_ms=5000, errors=0.1)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from mlops import deployment, endpoints, monitoring
-from mlops.criteria import Comparison, Monitoring
 from mlops.errors import BadInput, DigestMismatch, Failure
-from mlops.serving import Capture
-from mlops.settings import Environment, Settings
+from mlops.hosting import deployment, endpoints
+from mlops.monitoring import monitoring
+from mlops.settings.criteria import Comparison, Monitoring
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Capture
 
 COLUMNS = ("age", "income")
 ROWS = 400

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from mlops import contract, deployment, owncheck, packages, settings, verification
+from mlops.checks import contract, owncheck, verification
+from mlops.checks.owncheck import Endpoint
 from mlops.errors import BadInput, Failure, NotApproved, NotVerified
-from mlops.owncheck import Endpoint
+from mlops.hosting import deployment
+from mlops.registry import packages
+from mlops.settings import project as settings
 
 BAD = '''"""Checks of many kinds."""
 

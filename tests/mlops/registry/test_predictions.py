@@ -10,11 +10,13 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from mlops import captures, deployment, endpoints, predictionlog, storage
-from mlops.captures import Folder, Side
+from mlops import storage
 from mlops.errors import BadInput, Failure
-from mlops.serving import Capture
-from mlops.settings import Environment
+from mlops.hosting import deployment, endpoints
+from mlops.monitoring import captures, predictionlog
+from mlops.monitoring.captures import Folder, Side
+from mlops.settings.project import Environment
+from mlops.settings.serving import Capture
 
 ALL = Capture(percent=100, decision="label")
 

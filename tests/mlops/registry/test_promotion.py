@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, aws, deployment, history, packages, promotion, storage
+from mlops import aws, storage
 from mlops.errors import BadInput, DigestMismatch, Failure, NotApproved, NotFound
+from mlops.hosting import deployment
+from mlops.registry import approval, history, packages, promotion
 
 
 def versions(world: Any, environment: Any) -> list[tuple[int, str]]:

@@ -14,11 +14,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from mlops import alarms, aws, deployment, endpoints, packages, prune, schedule, served, shadows, storage
+from mlops import aws, storage
 from mlops.errors import BadInput, Failure
-from mlops.retention import Retention
-from mlops.serving import Shadow
-from mlops.settings import Settings
+from mlops.hosting import alarms, deployment, endpoints, schedule, served, shadows
+from mlops.registry import packages, prune
+from mlops.settings.project import Settings
+from mlops.settings.retention import Retention
+from mlops.settings.serving import Shadow
 
 LATER = timedelta(days=40)
 
@@ -304,7 +306,7 @@ def test_the_command_plans_first(clean: Any) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mlops", "prune", "--json"],
         cwd=clean.settings.root,
-        env={**os.environ, "PYTHONPATH": str(Path(prune.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(prune.__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=60,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlops import publication
+from mlops.compute import publication
 from mlops.errors import BadInput, Failure
-from mlops.settings import Settings
+from mlops.settings.project import Settings
 
 DIGEST = f"sha256:{'a1' * 32}"
 REPOSITORY = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/churn"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlops import groups, packages, registration
 from mlops.errors import DigestMismatch, Failure
+from mlops.registry import groups, packages, registration
 
 
 def test_groups_are_created_once_and_let_the_accounts_around_them_read(world: Any) -> None:

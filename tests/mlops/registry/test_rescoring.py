@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from mlops import gate, packages, promotion, registration, settings, storage
+from mlops import storage
 from mlops.errors import DigestMismatch, Failure
-from mlops.packages import ModelPackage
+from mlops.quality import gate
+from mlops.registry import packages, promotion, registration
+from mlops.registry.packages import ModelPackage
+from mlops.settings import project as settings
 
 SCORE = """
 import argparse, csv, os, sys, tarfile

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, deployment, endpoints, packages, rollouts, served
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
+from mlops.hosting import deployment, endpoints, rollouts, served
+from mlops.registry import approval, packages
 
 CALLERS = 3
 

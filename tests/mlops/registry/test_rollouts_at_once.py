@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mlops import deployment, endpoints, packages, rollouts
+from mlops.hosting import deployment, endpoints, rollouts
+from mlops.registry import packages
 
 
 def test_a_rollout_that_another_run_began_meanwhile_is_waited_for_and_followed(world: Any) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, deployment, endpoints, schedule, status, storage
+from mlops import storage
 from mlops.errors import BadInput, Failure
-from mlops.serving import AllAtOnce, Autoscaling, Endpoint
-from mlops.teardown import teardown
+from mlops.hosting import deployment, endpoints, schedule
+from mlops.hosting.teardown import teardown
+from mlops.registry import approval, status
+from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint
 
 RESOURCE = {
     "ServiceNamespace": "sagemaker",

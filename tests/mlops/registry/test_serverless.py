@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from mlops import deployment, endpoints, rollouts, status
 from mlops.errors import Failure
-from mlops.serving import AllAtOnce, Serverless
-from mlops.settings import Environment
+from mlops.hosting import deployment, endpoints, rollouts
+from mlops.registry import status
+from mlops.settings.project import Environment
+from mlops.settings.serving import AllAtOnce, Serverless
 
 
 def serverless(environment: Environment, **given: Any) -> Environment:

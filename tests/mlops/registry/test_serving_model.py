@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlops import packages, promotion, registration, storage
-from mlops.criteria import Comparison
+from mlops import storage
 from mlops.errors import Failure
-from mlops.packages import ModelPackage
+from mlops.registry import packages, promotion, registration
+from mlops.registry.packages import ModelPackage
+from mlops.settings.criteria import Comparison
 
 ROWS = 300
 COMPARISON = Comparison.model_validate(
@@ -164,9 +165,9 @@ def test_predictions_that_are_missing_or_no_numbers_are_refused(team: Team, worl
 
 def test_a_machine_without_numpy_says_what_to_install(team: Team, world: Any, monkeypatch: Any) -> None:
     team.promote(team.register(predicted(0.5)), world.dev)
-    for name in [each for each in sys.modules if each in {"mlops.comparison", "mlops.resampling"}]:
+    for name in [each for each in sys.modules if each in {"mlops.quality.comparison", "mlops.quality.resampling"}]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("mlops.comparison", raising=False)
+    monkeypatch.delattr("mlops.quality.comparison", raising=False)
     monkeypatch.setitem(sys.modules, "numpy", None)
 
     with pytest.raises(Failure, match="uv sync --group gate"):

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from mlops import deployment, endpoints, packages, shadows
 from mlops.errors import Failure
-from mlops.serving import Capture, Shadow
+from mlops.hosting import deployment, endpoints, shadows
+from mlops.registry import packages
+from mlops.settings.serving import Capture, Shadow
 
 pytestmark = pytest.mark.slow
 

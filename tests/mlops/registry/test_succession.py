@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from mlops import approval, deployment, packages, succession, trial
+from mlops.contest import succession, trial
 from mlops.errors import BadInput, Failure, NotApproved
-from mlops.settings import Environment
+from mlops.hosting import deployment
+from mlops.registry import approval, packages
+from mlops.settings.project import Environment
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import approval, deployment, groups, history, settings, status, switch
-from mlops.packages import listing
-from mlops.settings import Environment
+from mlops.contest import switch
+from mlops.hosting import deployment
+from mlops.registry import approval, groups, history, status
+from mlops.registry.packages import listing
+from mlops.settings import project as settings
+from mlops.settings.project import Environment
 
 pytestmark = pytest.mark.slow
 

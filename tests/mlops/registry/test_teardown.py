@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mlops import deployment, endpoints
 from mlops.errors import BadInput
-from mlops.teardown import teardown
+from mlops.hosting import deployment, endpoints
+from mlops.hosting.teardown import teardown
 
 
 def test_an_endpoint_that_was_torn_down_comes_back_with_the_same_version(world: Any) -> None:

@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
-from mlops import aws, groups, lineage, packages
-from mlops import settings as project_settings
-from mlops.packages import ModelPackage
-from mlops.settings import Environment, Settings
+from mlops import aws
+from mlops.registry import groups, lineage, packages
+from mlops.registry.packages import ModelPackage
+from mlops.settings import project as project_settings
+from mlops.settings.project import Environment, Settings
 
 PROJECT = Path(__file__).parents[3] / "{{cookiecutter.project_slug}}"
 SETTINGS = """

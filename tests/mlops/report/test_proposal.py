@@ -4,9 +4,9 @@ import base64
 
 import pytest
 
-from mlops import incoming, proposal
 from mlops.errors import BadInput, Failure
-from mlops.incoming import Arrival
+from mlops.retraining import incoming, proposal
+from mlops.retraining.incoming import Arrival
 
 COMMIT = "c" * 40
 POINTER = "outs:\n- md5: bbbb.dir\n"

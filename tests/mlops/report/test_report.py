@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from mlops import lineage, markdown, report, verdicts
-from mlops.durations import JobTime
-from mlops.judgements import Judgement
+from mlops.compute.durations import JobTime
+from mlops.quality import verdicts
+from mlops.quality.judgements import Judgement
+from mlops.registry import lineage
+from mlops.reporting import markdown, report
 
 
 def cells(text, first):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from mlops import rollouts
-from mlops.compute import SCORING
 from mlops.errors import BadInput
-from mlops.settings import FILE, Environment, Settings
+from mlops.hosting import rollouts
+from mlops.settings.compute import SCORING
+from mlops.settings.project import FILE, Environment, Settings
 
 LONGEST_SECONDS = 14_400
 """The longest session that the roles allow. Credentials are not renewed: a job has to end before its session does."""

@@ -14,8 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops.errors import Failure, NotFound
-from mlops.existing import Duty
-from mlops.settings import Environment, Settings
+from mlops.settings.existing import Duty
+from mlops.settings.project import Environment, Settings
 
 Found = TypeVar("Found")
 

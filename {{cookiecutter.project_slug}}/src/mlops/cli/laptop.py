@@ -14,8 +14,8 @@ sandbox_commands = typer.Typer(help="AWS on this laptop.", no_args_is_help=True,
 @app.command()
 def demo(json: JsonFlag = False) -> None:
     """Run a model's whole life in a sandbox of its own. Example: mlops demo"""
-    from mlops import demo as story
-    from mlops import settings
+    from mlops.laptop import demo as story
+    from mlops.settings import project as settings
 
     raise typer.Exit(story.tell(settings.load(), as_json=json))
 
@@ -23,7 +23,8 @@ def demo(json: JsonFlag = False) -> None:
 @sandbox_commands.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run_in_sandbox(command: Annotated[list[str], typer.Argument(help="The command, after --.")]) -> int:
     """Run a command with AWS pointing at the sandbox. Example: mlops sandbox run -- aws s3 ls"""
-    from mlops import sandbox, settings
+    from mlops.laptop import sandbox
+    from mlops.settings import project as settings
 
     return sandbox.run(settings.load(), command)
 
@@ -35,7 +36,8 @@ def start_sandbox(
     ] = 60.0,
 ) -> None:
     """Keep the sandbox running until Ctrl-C; other commands then use it. Example: mlops sandbox start"""
-    from mlops import sandbox, settings
+    from mlops.laptop import sandbox
+    from mlops.settings import project as settings
 
     project = settings.load()
     if (server := sandbox.running(sandbox.folder(project))) is not None:
@@ -52,6 +54,7 @@ def start_sandbox(
 @sandbox_commands.command("reset")
 def reset_sandbox() -> None:
     """Remove all that the sandbox keeps: groups, models, endpoints, buckets. Example: mlops sandbox reset"""
-    from mlops import sandbox, settings
+    from mlops.laptop import sandbox
+    from mlops.settings import project as settings
 
     print(f"removed {sandbox.reset(settings.load())}")

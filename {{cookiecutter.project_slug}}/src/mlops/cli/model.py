@@ -23,7 +23,8 @@ def run(
     json: JsonFlag = False,
 ) -> None:
     """Run the pipeline on SageMaker, or one stage here. Example: mlops run --env feature"""
-    from mlops import settings, stages
+    from mlops.compute import stages
+    from mlops.settings import project as settings
 
     project = settings.load()
     if env is None:
@@ -35,8 +36,10 @@ def run(
         raise BadInput(
             f"run: stage {stage} and --env {env} were given; on SageMaker the whole pipeline runs: leave one out"
         )
-    from mlops import access, github, jobs, sandbox
-    from mlops.waiting import StillTraining
+    from mlops import access, github
+    from mlops.compute import jobs
+    from mlops.laptop import sandbox
+    from mlops.retraining.waiting import StillTraining
 
     environment = project.environment(env)
     sandbox.connect(project, warm=True)
@@ -57,7 +60,8 @@ def run(
 @app.command()
 def fingerprint(json: JsonFlag = False) -> None:
     """Print the hash of all that goes into this commit's model. Example: mlops fingerprint"""
-    from mlops import lineage, settings
+    from mlops.registry import lineage
+    from mlops.settings import project as settings
 
     origin = lineage.of(settings.load())
     display.show(origin, origin.fingerprint, json)
@@ -66,7 +70,9 @@ def fingerprint(json: JsonFlag = False) -> None:
 @app.command()
 def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
     """Register what was trained from this commit, if it passes the gate. Example: mlops register --env feature"""
-    from mlops import actor, github, jobs, lineage, registration
+    from mlops import actor, github
+    from mlops.compute import jobs
+    from mlops.registry import lineage, registration
 
     project, environment = opened(env)
     origin = lineage.of(project)
@@ -81,7 +87,7 @@ def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None
 @app.command()
 def reproduce(package: Annotated[str, typer.Argument(help="ARN of a model package.")], json: JsonFlag = False) -> None:
     """Train a registered model again, here, and compare its metrics. Example: mlops reproduce ARN"""
-    from mlops import reproduce as reproduction
+    from mlops.compute import reproduce as reproduction
 
     project = connected()
     result = reproduction.reproduce(project, package, display.progress)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mlops.settings import Environment, Settings
+    from mlops.settings.project import Environment, Settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EnvironmentOption = Annotated[str, typer.Option("--env", help="An environment of mlops.yaml.")]
@@ -18,7 +18,8 @@ GroupOption = Annotated[
 
 def connected(warm: bool = False) -> "Settings":
     """The project of this folder, with this process pointed at its AWS; see `opened`."""
-    from mlops import sandbox, settings
+    from mlops.laptop import sandbox
+    from mlops.settings import project as settings
 
     project = settings.load()
     sandbox.connect(project, warm)
@@ -33,7 +34,7 @@ def opened(environment: str, warm: bool = False, group: str | None = None) -> "t
         warm: the command asks endpoints, so a sandbox prepares for them.
         group: as whose the environment is meant, the champion's or the challenger's.
     """
-    from mlops import sandbox
+    from mlops.laptop import sandbox
 
     project, chosen = meant(environment, group)
     sandbox.connect(project, warm)
@@ -42,7 +43,7 @@ def opened(environment: str, warm: bool = False, group: str | None = None) -> "t
 
 def meant(environment: str, group: str | None) -> "tuple[Settings, Environment]":
     """The same without AWS, which a command that may yet be refused has no use for."""
-    from mlops import settings
+    from mlops.settings import project as settings
 
     project = settings.load()
     return project, project.environment(environment).contender(group)

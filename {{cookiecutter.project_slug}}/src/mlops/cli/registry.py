@@ -15,7 +15,7 @@ group_commands = typer.Typer(help="The model groups of the registry.", no_args_i
 def status(json: JsonFlag = False) -> None:
     """Show each environment's newest version and what serves. Example: mlops status"""
 
-    from mlops import status as environments
+    from mlops.registry import status as environments
 
     project = connected()
     columns = ["environment", "group", "version", "status", "kind", "serving", "endpoint_status"]
@@ -27,7 +27,7 @@ def status(json: JsonFlag = False) -> None:
 @app.command()
 def history(json: JsonFlag = False) -> None:
     """Show who registered, promoted, approved and deployed what, and when. Example: mlops history"""
-    from mlops import history as events
+    from mlops.registry import history as events
 
     project = connected()
     columns = ["when", "what", "group", "version", "who", "why"]
@@ -40,7 +40,7 @@ def prune(
     json: JsonFlag = False,
 ) -> None:
     """List what nothing needs any more, and remove it with --yes. Example: mlops prune --yes"""
-    from mlops import prune as housekeeping
+    from mlops.registry import prune as housekeeping
 
     items = housekeeping.prune(connected(), display.progress, act=yes)
     columns = ["environment", "kind", "name", "days", "why"]
@@ -66,7 +66,7 @@ def adopt(
 
     Example: mlops adopt --endpoint churn-2019 --env prod --by mira --reason "serves since 2019"
     """
-    from mlops import adoption
+    from mlops.registry import adoption
 
     project, environment = opened(env, group=group)
     found = adoption.adopt(project, environment, endpoint, by, reason, display.progress)
@@ -83,7 +83,8 @@ def create_groups(
 
     Example: mlops groups create --env prod
     """
-    from mlops import groups, switch
+    from mlops.contest import switch
+    from mlops.registry import groups
 
     project = connected()
     chosen = [project.environment(name) for name in env or []]
@@ -101,7 +102,7 @@ def create_groups(
 @group_commands.command("list")
 def list_groups(json: JsonFlag = False) -> None:
     """List the model groups. Example: mlops groups list --json"""
-    from mlops import groups
+    from mlops.registry import groups
 
     project = connected()
     rows = groups.listing(project, display.warning)

@@ -41,7 +41,7 @@ def promote(
     json: JsonFlag = False,
 ) -> None:
     """Copy this tree's model into the next environment's groups. Example: mlops promote --to dev"""
-    from mlops import lineage, promotion
+    from mlops.registry import lineage, promotion
 
     if to == CHAMPION:
         return succeed(json)
@@ -54,7 +54,7 @@ def promote(
 
 def succeed(json: bool) -> None:
     """Let the challenger's model take the champion's place: `mlops promote --to champion`."""
-    from mlops import succession
+    from mlops.contest import succession
 
     result = succession.succeed(connected(warm=True), display.progress)
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
@@ -72,7 +72,8 @@ def decide(
     json: bool,
 ) -> None:
     """Write a decision on a version, and say so."""
-    from mlops import approval, sandbox
+    from mlops.laptop import sandbox
+    from mlops.registry import approval
 
     project, environment = meant(env, group)
     from_review = not (by or reason)
@@ -119,7 +120,7 @@ def deploy(
     json: JsonFlag = False,
 ) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
-    from mlops import deployment
+    from mlops.hosting import deployment
 
     project, environment = opened(env, warm=True, group=group)
     brought = deployment.version_of(version, environment) if version else None
@@ -137,7 +138,7 @@ def verify(
     json: JsonFlag = False,
 ) -> None:
     """Check an endpoint: its contract, the checks in tests/endpoint, its load. Example: mlops verify --env dev"""
-    from mlops import verification
+    from mlops.checks import verification
 
     project, environment = opened(env, warm=True, group=group)
     check = verification.verify_or_go_back if or_rollback else verification.verify
@@ -153,7 +154,7 @@ def rollback(
     json: JsonFlag = False,
 ) -> None:
     """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
-    from mlops import rollback as way_back
+    from mlops.hosting import rollback as way_back
 
     project, environment = opened(env, warm=True, group=group)
     result = way_back.rollback(project, environment, display.progress, to)
@@ -171,7 +172,7 @@ def teardown(
     json: JsonFlag = False,
 ) -> None:
     """Delete an endpoint; versions stay, and deploy brings it back. Example: mlops teardown --env dev --confirm NAME"""
-    from mlops import teardown as end
+    from mlops.hosting import teardown as end
 
     project, environment = opened(env, group=group)
     result = end.teardown(project, environment, confirm, display.progress)
@@ -187,7 +188,7 @@ def schedule(
     json: JsonFlag = False,
 ) -> None:
     """Stop an environment's endpoints, or start them as they were. Example: mlops schedule stop --env dev"""
-    from mlops import schedule as hours
+    from mlops.hosting import schedule as hours
 
     project, environment = opened(env, warm=what == "start")
     deed = hours.begin if what == "start" else hours.end
@@ -203,7 +204,7 @@ def predict(
     json: JsonFlag = False,
 ) -> None:
     """Ask an endpoint. Example: mlops predict requests.csv --env dev"""
-    from mlops import endpoints
+    from mlops.hosting import endpoints
 
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -225,7 +226,7 @@ def transform(
     json: JsonFlag = False,
 ) -> None:
     """Send whole files through the newest approved version. Example: mlops transform cases.csv --env prod"""
-    from mlops import batch
+    from mlops.hosting import batch
 
     project, environment = opened(env, warm=True, group=group)
     result = batch.transform(project, environment, source, output, display.progress)
@@ -244,7 +245,7 @@ def predictions(
     json: JsonFlag = False,
 ) -> None:
     """Write what an endpoint was asked and answered as Parquet by day. Example: mlops predictions --env prod"""
-    from mlops import predictionlog
+    from mlops.monitoring import predictionlog
 
     project, environment = opened(env, group=group)
     last = (until or datetime.now(UTC)).date()
@@ -266,7 +267,7 @@ def compare(
     json: JsonFlag = False,
 ) -> None:
     """Compare the challenger with the champion on its captured requests. Example: mlops compare --env prod"""
-    from mlops import duel
+    from mlops.contest import duel
 
     project, environment = opened(env, warm=True, group="challenger")
     last = (until or datetime.now(UTC)).date()

@@ -72,7 +72,7 @@ def bootstrap_github(
     json: JsonFlag = False,
 ) -> None:
     """Make the repository, its environments and its rules. Example: mlops bootstrap github --reviewer mira"""
-    from mlops import settings
+    from mlops.settings import project as settings
     from mlops.setup import github
 
     wishes = github.Wishes(
@@ -86,7 +86,7 @@ def bootstrap_aws(
     env: EnvironmentsOption = None, only_plan: PlanFlag = False, yes: YesFlag = False, json: JsonFlag = False
 ) -> None:
     """Make buckets, keys, roles, alarms, model groups; push the data. Example: mlops bootstrap aws --env dev"""
-    from mlops import settings
+    from mlops.settings import project as settings
     from mlops.setup import account
 
     carry_out(account.steps(settings.load(), env or (), display.progress), only_plan, yes, json)
@@ -103,7 +103,7 @@ def bootstrap_app(
     json: JsonFlag = False,
 ) -> None:
     """Make the GitHub App by which AWS starts workflows, in a browser. Example: mlops bootstrap app"""
-    from mlops import settings
+    from mlops.settings import project as settings
     from mlops.setup import app as github_app
 
     carry_out(github_app.steps(settings.load(), profile or (), display.progress), only_plan, yes, json)
@@ -117,7 +117,7 @@ def doctor(
     json: JsonFlag = False,
 ) -> None:
     """Examine all that the project needs: pass, or fail with the fix. Example: mlops doctor"""
-    from mlops import settings
+    from mlops.settings import project as settings
     from mlops.setup import account, github, health, tools
     from mlops.setup import app as github_app
 
@@ -145,7 +145,7 @@ def destroy(
     json: JsonFlag = False,
 ) -> None:
     """List what the project owns outside its folder, ask, remove it. Example: mlops destroy --plan"""
-    from mlops import settings
+    from mlops.settings import project as settings
     from mlops.setup import github, inventory, removal
 
     project = settings.load()

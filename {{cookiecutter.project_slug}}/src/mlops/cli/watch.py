@@ -23,8 +23,9 @@ def monitor(
     json: JsonFlag = False,
 ) -> None:
     """Hold what an endpoint was asked against what its model learned from. Example: mlops monitor --env prod"""
-    from mlops import github, monitoring
+    from mlops import github
     from mlops.errors import BadInput, Failure
+    from mlops.monitoring import monitoring
 
     project, environment = opened(env, group=group)
     asked = [environment] if group else environment.contenders

@@ -20,7 +20,8 @@ def roles(
     json: JsonFlag = False,
 ) -> None:
     """Print which role a job takes on in AWS, and for how long. Example: mlops roles --env prod --duty deploy"""
-    from mlops import access, github, settings
+    from mlops import access, github
+    from mlops.settings import project as settings
 
     project = settings.load()
     first_push = github.branch() in WITHOUT_TRAINING and github.creates_branch()
@@ -39,7 +40,8 @@ def take_up(
     json: JsonFlag = False,
 ) -> None:
     """Start the workflows again that wait for a job. Example: mlops take-up --job NAME"""
-    from mlops import github, waiting
+    from mlops import github
+    from mlops.retraining import waiting
 
     project, environment = opened(env)
     taken = waiting.take_up(project, environment, job, display.progress)
@@ -55,7 +57,8 @@ def retrain(
     json: JsonFlag = False,
 ) -> None:
     """Propose the data that has come in, and train it. Example: mlops retrain --reason "new month" """
-    from mlops import git, github, incoming, proposal
+    from mlops import git, github
+    from mlops.retraining import incoming, proposal
 
     github.required("GITHUB_TOKEN")
     project, environment = opened(env)
@@ -75,8 +78,9 @@ def report(
     json: JsonFlag = False,
 ) -> None:
     """Compare this commit's model with what serves, in Markdown. Example: mlops report --env feature"""
-    from mlops import github, markdown
-    from mlops import report as reports
+    from mlops import github
+    from mlops.reporting import markdown
+    from mlops.reporting import report as reports
 
     project, environment = opened(env, group=group)
     found = reports.report(project, environment)
@@ -94,7 +98,8 @@ def image(
     json: JsonFlag = False,
 ) -> None:
     """Build an image of your own and push it; it is used once mlops.yaml names it. Example: mlops image"""
-    from mlops import github, publication
+    from mlops import github
+    from mlops.compute import publication
 
     made = publication.publish(connected(), folder, display.progress)
     github.summary(f"## Image\n\nTo use it, write this into mlops.yaml:\n\n```yaml\nimage:\n  uri: {made.uri}\n```\n")

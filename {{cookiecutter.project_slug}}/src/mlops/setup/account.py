@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import boto3
 
-from mlops import aws, groups, rest
+from mlops import aws, rest
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
-from mlops.settings import FILE, Environment, Settings
+from mlops.registry import groups
+from mlops.settings.project import FILE, Environment, Settings
 from mlops.setup import actions, infrastructure, quotas, repository, state, terraform
 from mlops.setup.health import Check
 from mlops.setup.plan import Step

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ProfileNotFound
 from mlops import aws, rest
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
-from mlops.settings import FILE, Settings
+from mlops.settings.project import FILE, Settings
 from mlops.setup import made, manifest, repository
 from mlops.setup.health import Check
 from mlops.setup.plan import Step

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from mlops import rest
 from mlops.errors import BadInput, Failure
-from mlops.settings import Environment, Settings
+from mlops.settings.project import Environment, Settings
 from mlops.setup import made
 from mlops.setup.plan import Deed, Step, Unavailable, deed
 from mlops.setup.repository import Repository, quoted

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlops import rest
 from mlops.errors import BadInput
-from mlops.settings import Settings
+from mlops.settings.project import Settings
 from mlops.setup import actions, environments, health, made, manifest, pins, repository, rulesets
 from mlops.setup.environments import Gate, Reviewer, Rules
 from mlops.setup.health import Check

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from mlops import aws
 from mlops.access import duties
 from mlops.errors import Failure
-from mlops.settings import FILE, Environment, Settings
+from mlops.settings.project import FILE, Environment, Settings
 from mlops.setup import state
 from mlops.setup.health import Check
 

@@ -10,10 +10,12 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from mlops import aws, endpoints, history, inventory
+from mlops import aws
 from mlops.display import Progress
 from mlops.errors import Failure
-from mlops.settings import Environment, Settings
+from mlops.hosting import endpoints, inventory
+from mlops.registry import history
+from mlops.settings.project import Environment, Settings
 from mlops.setup import account, infrastructure, state, terraform
 from mlops.setup.removal import Belonging
 

@@ -11,8 +11,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import aws
-from mlops.serving import Batch, Endpoint
-from mlops.settings import Environment, Settings
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Batch, Endpoint
 from mlops.setup.health import Check
 
 SERVICE = "sagemaker"

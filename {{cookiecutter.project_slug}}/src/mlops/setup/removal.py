@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from mlops.display import Progress
 from mlops.errors import BadInput
-from mlops.settings import Settings
+from mlops.settings.project import Settings
 from mlops.setup import plan
 
 

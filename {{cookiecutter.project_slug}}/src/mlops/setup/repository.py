@@ -10,7 +10,7 @@ from typing import Any
 
 from mlops import git, rest
 from mlops.errors import BadInput, Failure
-from mlops.settings import FILE, Settings
+from mlops.settings.project import FILE, Settings
 from mlops.setup.plan import Step, deed
 
 BRANCHES = ("main", "dev")

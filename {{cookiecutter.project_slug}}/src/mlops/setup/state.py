@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from mlops import aws
-from mlops.settings import Settings
+from mlops.settings.project import Settings
 from mlops.setup.plan import Step, deed
 
 TAG = "mlops:project"

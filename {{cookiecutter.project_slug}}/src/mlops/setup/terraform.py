@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlops.display import Progress
 from mlops.errors import Failure
-from mlops.settings import FILE, Environment, Settings
+from mlops.settings.project import FILE, Environment, Settings
 
 FOLDER = "infra"
 

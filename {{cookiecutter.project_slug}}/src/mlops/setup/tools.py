@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from mlops.settings import Settings
+from mlops.settings.project import Settings
 from mlops.setup.health import Check
 
 OLDEST = {"git": (2, 25), "uv": (0, 5), "dvc": (3, 0), "terraform": (1, 10)}

@@ -1,0 +1,1 @@
+"""What a model is put through after each deployment."""

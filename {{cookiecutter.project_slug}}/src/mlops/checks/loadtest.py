@@ -1,0 +1,144 @@
+"""A short load test of an endpoint: requests at a steady rate, the time that each took, and how many failed.
+
+A client of our own, for it needs nothing but boto3, which signs its requests as all others here: the usual tools for
+load bring a web framework or are a program to install, and sign nothing.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mlops import aws
+from mlops.checks import contract
+from mlops.checks.contract import Request
+from mlops.errors import BadInput, NotVerified
+from mlops.settings.criteria import Load
+from mlops.settings.project import Environment, Settings
+
+SHARE = 0.95
+"""Of the requests, that have to be answered in time."""
+
+MOST_THREADS = 200
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request of the load test: how long it took, and why it failed; empty when it did not."""
+
+    seconds: float
+    problem: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a load test found.
+
+    Attributes:
+        name: of this check, beside those of the contract.
+        requests: how many were sent.
+        failed: how many of them the model did not answer.
+        rate: requests per second.
+        p95_ms: 95 % were answered in less, from the moment that each was due: waiting for a connection counts.
+        why: what the first failure was; empty when there was none.
+    """
+
+    name: str
+    requests: int
+    failed: int
+    rate: float
+    p95_ms: float
+    why: str
+
+    def __str__(self) -> str:
+        """`30 requests at 10/s: 95 % in 24 ms, 0 failed`."""
+        return f"{self.requests} requests at {self.rate:g}/s: 95 % in {self.p95_ms:.0f} ms, {self.failed} failed"
+
+
+def run(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Figures | None:
+    """Ask an environment's endpoint as its settings say; None when they ask for no load test.
+
+    Raises:
+        BadInput: the contract has no request that the model answers.
+        NotVerified: too many requests fail, or the answers take too long.
+    """
+    asked = environment.endpoint.load if environment.endpoint else None
+    if asked is None:
+        return None
+    request = next((each for each in contract.read(settings.root / contract.FILE) if each.status == 200), None)
+    if request is None:
+        raise BadInput(f"{contract.FILE.as_posix()}: no request with status 200, and the load test sends the first one")
+    session = aws.session(settings, environment, "deploy")
+    found = figures(asked, send_all(session, environment.endpoint_name, request, asked))
+    if problems := problems_of(asked, found):
+        raise NotVerified(f"{environment.endpoint_name} under load: {'; '.join(problems)}")
+    progress(f"✓ under load: {found}")
+    return found
+
+
+def send_all(session: boto3.Session, endpoint: str, request: Request, asked: Load) -> list[Sent]:
+    """Send requests when they are due, whether or not earlier ones are answered, as many clients do."""
+    count = max(1, round(asked.rate * asked.seconds))
+    threads = min(MOST_THREADS, count, math.ceil(asked.rate * max(1.0, 2 * asked.p95_ms / 1000)))
+    # A second try would hide the failure that is looked for.
+    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=threads, connect_timeout=10, read_timeout=70)
+    client = session.client("sagemaker-runtime", config=once)
+
+    def send(due: float) -> Sent:
+        problem = ""
+        try:
+            answer = client.invoke_endpoint(
+                EndpointName=endpoint,
+                Body=request.body.encode(),
+                ContentType=request.content_type,
+                Accept=request.accept,
+            )
+            answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            problem = aws.reason(error)
+        return Sent(time.perf_counter() - due, problem)
+
+    # The first one opens a connection and gets the credentials: its time is not the endpoint's.
+    send(time.perf_counter())
+    start = time.perf_counter()
+    waiting = []
+    with ThreadPoolExecutor(threads) as pool:
+        for number in range(count):
+            due = start + number / asked.rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            waiting.append(pool.submit(send, due))
+    return [each.result() for each in waiting]
+
+
+def figures(asked: Load, sent: list[Sent]) -> Figures:
+    """What the requests say together."""
+    times = sorted(each.seconds for each in sent)
+    problems = [each.problem for each in sent if each.problem]
+    return Figures(
+        name="load test",
+        requests=len(sent),
+        failed=len(problems),
+        rate=asked.rate,
+        p95_ms=1000 * times[math.ceil(SHARE * len(times)) - 1],
+        why=problems[0] if problems else "",
+    )
+
+
+def problems_of(asked: Load, found: Figures) -> list[str]:
+    """What is not within the settings' limits."""
+    problems = []
+    if found.failed > asked.errors * found.requests:
+        problems.append(
+            f"{found.failed} of {found.requests} requests failed, {asked.errors:.2%} may; the first: {found.why}"
+        )
+    if found.p95_ms > asked.p95_ms:
+        problems.append(
+            f"95 % of {found.requests} requests at {found.rate:g}/s took up to {found.p95_ms:.0f} ms, "
+            f"{asked.p95_ms:g} ms are allowed"
+        )
+    return problems

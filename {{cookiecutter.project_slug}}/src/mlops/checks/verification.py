@@ -1,0 +1,114 @@
+"""What a model is put through after a deployment: the contract, the team's own checks, a short load."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlops import aws
+from mlops.checks import contract, loadtest, owncheck
+from mlops.checks.contract import Check
+from mlops.checks.loadtest import Figures
+from mlops.checks.owncheck import OwnCheck
+from mlops.errors import BadInput, Failure, NotFound, NotVerified
+from mlops.hosting import endpoints, rollback
+from mlops.registry import approval, lineage, packages, status
+from mlops.registry.packages import ModelPackage
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Batch
+
+NOT_IN_BATCH = "by transform jobs, without the requests that are to be refused, checks of its own and load"
+"""What an environment of kind batch is not put through: a job ends at a refusal, and the others ask an endpoint."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """All that was checked and found well; `load` is None when the settings ask for none.
+
+    Attributes:
+        endpoint: its name; of kind batch, which has none, the group whose newest approved version was asked.
+        left_out: what it was not put through, in words; empty for an endpoint.
+    """
+
+    endpoint: str
+    contract: list[Check]
+    own: list[OwnCheck]
+    load: Figures | None
+    left_out: str = ""
+
+    def __str__(self) -> str:
+        """`churn-dev answers all 9 requests as agreed, passes 2 checks of its own; under load ...`."""
+        own = f", passes {len(self.own)} checks of its own" if self.own else ""
+        load = f"; under load {self.load}" if self.load else ""
+        left_out = f", {self.left_out}" if self.left_out else ""
+        return f"{self.endpoint} answers all {len(self.contract)} requests as agreed{own}{load}{left_out}"
+
+
+def verify(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+    """Put an environment's endpoint through all of it, the cheapest first; what fails ends it.
+
+    Raises:
+        BadInput: the contract is not there, or not in its form.
+        NotVerified: a request is not answered as agreed, a check fails, or the load is too much; each is named.
+        Failure: AWS refuses to let it be asked.
+    """
+    if isinstance(environment.endpoint, Batch):
+        answered = contract.verify(settings, environment, progress)
+        return Verified(environment.group, answered, own=[], load=None, left_out=NOT_IN_BATCH)
+    return Verified(
+        endpoint=environment.endpoint_name,
+        contract=contract.verify(settings, environment, progress),
+        own=owncheck.run(settings, environment, progress),
+        load=loadtest.run(settings, environment, progress),
+    )
+
+
+def verify_or_go_back(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+    """The same after a deployment: a version that does not pass is rejected, and the endpoint goes back.
+
+    So what fails in one environment comes to none after it, and a failing production serves what served before.
+
+    Raises:
+        NotVerified: as `verify`, with what was done about it.
+    """
+    try:
+        return verify(settings, environment, progress)
+    except NotVerified as problem:
+        progress(str(problem))
+        raise NotVerified(f"{problem}; {gone_back(settings, environment, str(problem), progress)}") from problem
+
+
+def gone_back(settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None]) -> str:
+    """Reject the version that an endpoint serves and take the endpoint back to the one before; what was done, in words.
+
+    What an earlier run has gone back to stays, whatever is wrong with it: each further run would go one further back.
+    So does what another commit made, as after a late approval: this commit's contract and checks are not its own.
+    """
+    session = aws.session(settings, environment, "deploy")
+    serving = status.serving(session, environment, endpoints.state(session, environment.endpoint_name))
+    if serving is None:
+        return "what serves is no version of this registry, so nothing was done about it"
+    newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > serving]
+    if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
+        return f"version {serving} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
+    package = packages.of_version(session, environment.group, serving)
+    if other := other_origin(settings, package):
+        return f"version {serving} serves, which {other}, so nothing was done about it: mlops rollback goes back"
+    if package.status != "Rejected":
+        approval.record(session, package, "Rejected", rollback.BY, approval.one_line(problem)[:400])
+    try:
+        result = rollback.rollback(settings, environment, progress)
+    except NotFound:
+        then = "nothing transforms" if isinstance(environment.endpoint, Batch) else "still serves"
+        return f"version {serving} is now Rejected, and {then}: there is no version to go back to"
+    return f"rolled back to version {result.version}; version {serving} is now Rejected"
+
+
+def other_origin(settings: Settings, package: ModelPackage) -> str:
+    """Where a version comes from, in words, when it is not known to come from this checkout; empty when it does."""
+    if package.is_adopted:
+        return "was adopted and made by no commit"
+    try:
+        if package.fingerprint == lineage.fingerprint(settings):
+            return ""
+    except (BadInput, Failure) as error:
+        return f"can not be held against this checkout ({error})"
+    return f"was made from another commit than this one ({package.commit[:12] or 'not known'})"

@@ -1,0 +1,1 @@
+"""The pipeline's stages, run on a laptop or as SageMaker jobs."""

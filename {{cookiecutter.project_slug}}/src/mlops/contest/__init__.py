@@ -1,0 +1,1 @@
+"""Champion and challenger: the trial, the comparison, and who takes whose place."""

@@ -1,0 +1,154 @@
+"""The trial: what a model has served as challenger, and what it lacks of what is asked before it is champion."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import boto3
+
+from mlops import aws
+from mlops.errors import NotApproved
+from mlops.hosting import endpoints
+from mlops.registry import packages
+from mlops.registry.packages import ModelPackage
+from mlops.settings.project import Environment
+
+SINCE = "serves_since"
+"""What a challenger's metadata says of when its endpoint began to serve it. SageMaker itself knows only when an
+endpoint was changed last, which scaling does too."""
+
+MOST_POINTS = 1440
+"""Datapoints that GetMetricStatistics gives in one answer."""
+
+PERIODS = (60, 3600, 86_400)
+"""Seconds that a datapoint may stand for; CloudWatch keeps the shorter ones for less time than they can reach back."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a model has served as challenger.
+
+    Attributes:
+        missing: what it lacks before it may be approved as champion; nothing when it is proven.
+    """
+
+    package: str
+    version: int
+    since: datetime
+    hours: float
+    requests: int
+    missing: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """`420 requests in 2.5 h as challenger`."""
+        return f"{self.requests} requests in {self.hours:.1f} h as challenger"
+
+
+def begun(session: boto3.Session, package: ModelPackage, anew: bool) -> None:
+    """Note on a challenger's version that its endpoint serves it from now on.
+
+    Args:
+        session: may update it.
+        package: the version.
+        anew: the endpoint served another one before; else what was noted holds, if anything was.
+    """
+    if not anew and SINCE in package.metadata:
+        return
+    with aws.explained("UpdateModelPackage", package.arn):
+        aws.client(session, "sagemaker").update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties={SINCE: datetime.now(UTC).isoformat()}
+        )
+
+
+def refuse_unproven(session: boto3.Session, environment: Environment, package: ModelPackage) -> str:
+    """Refuse to make champion what has not served as challenger as the settings ask.
+
+    Returns:
+        What it has served.
+
+    Raises:
+        NotApproved: it has not; with what is missing.
+    """
+    try:
+        found = of(session, environment, package)
+        problems = found.missing
+    except NotApproved as error:
+        problems = [str(error)]
+    if problems:
+        raise NotApproved(
+            f"{package.name} can not become champion yet: {'; '.join(problems)}; when it has: "
+            f"mlops approve {environment.options} --version {package.version} --by NAME --reason WHY"
+        )
+    return str(found)
+
+
+def of(session: boto3.Session, environment: Environment, package: ModelPackage) -> Trial:
+    """What the model of a champion's version has served as challenger.
+
+    Args:
+        session: may look at the challenger's versions, its endpoint and its metrics.
+        environment: in which both serve.
+        package: the champion's version; the challenger's is the one of the same fingerprint.
+    """
+    challenger = environment.contender("challenger")
+    own, since, until = served(session, challenger, package.fingerprint)
+    asked = environment.challenger
+    hours = (until - since).total_seconds() / 3600
+    requests = invocations(session, challenger, since, until)
+    missing = []
+    if asked and hours < asked.hours:
+        missing.append(f"it has served for {hours:.1f} h, {asked.hours:g} h are asked")
+    if asked and requests < asked.requests:
+        missing.append(f"it has been asked {requests} times, {asked.requests} requests are asked")
+    return Trial(own.arn, own.version, since, hours, requests, missing)
+
+
+def served(
+    session: boto3.Session, challenger: Environment, fingerprint: str
+) -> tuple[ModelPackage, datetime, datetime]:
+    """The challenger's version of a fingerprint, and from when until when its endpoint served it.
+
+    Raises:
+        NotApproved: it has not, or that is not known, or the version was rejected.
+    """
+    later: list[datetime] = []
+    for entry in packages.entries(session, challenger.group):
+        package = packages.describe(session, entry.arn)
+        since = datetime.fromisoformat(package.metadata[SINCE]) if SINCE in package.metadata else None
+        if package.fingerprint == fingerprint:
+            break
+        if since:
+            later.append(since)
+    else:
+        raise NotApproved(f"{challenger.group} has no version of this model")
+    if package.status == "Rejected":
+        raise NotApproved(f"{package.name} is Rejected ({package.reason.partition(' | ')[0]})")
+    if since is None:
+        raise NotApproved(f"{package.name} has not served: mlops deploy {challenger.options}")
+    if after := [moment for moment in later if moment > since]:
+        return package, since, min(after)
+    found = endpoints.state(session, challenger.endpoint_name)
+    if found is None or endpoints.version_of(found.config) != package.version:
+        raise NotApproved(f"{challenger.endpoint_name} does not serve {package.name} any more")
+    return package, since, datetime.now(UTC)
+
+
+def invocations(session: boto3.Session, environment: Environment, since: datetime, until: datetime) -> int:
+    """How often an endpoint was asked."""
+    seconds = (until - since).total_seconds()
+    period = next((each for each in PERIODS if seconds / each < MOST_POINTS - 1), PERIODS[-1])
+    with aws.explained("GetMetricStatistics", environment.endpoint_name):
+        answer = aws.client(session, "cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[
+                {"Name": "EndpointName", "Value": environment.endpoint_name},
+                {"Name": "VariantName", "Value": endpoints.VARIANT},
+            ],
+            StartTime=since,
+            # CloudWatch takes whole seconds: the one that has begun is counted too.
+            EndTime=(until + timedelta(seconds=1)).replace(microsecond=0),
+            Period=period,
+            Statistics=["Sum"],
+        )
+    total: float = sum(each["Sum"] for each in answer["Datapoints"])
+    return round(total)

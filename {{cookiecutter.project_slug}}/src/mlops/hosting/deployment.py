@@ -1,0 +1,304 @@
+"""Deployment: the newest approved version of a group is rolled out on its environment's endpoint."""
+
+import time
+
+import boto3
+
+from mlops import aws
+from mlops.contest import trial
+from mlops.errors import BadInput, Failure, NotApproved, NotFound
+from mlops.hosting import alarms, autoscaling, batch, endpoints, rollouts, schedule, served, shadows
+from mlops.hosting.alarms import Reading
+from mlops.hosting.endpoints import Deployment, Progress, State
+from mlops.hosting.rollback import rollback as rollback
+from mlops.registry import approval, packages
+from mlops.registry.packages import ModelPackage
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Batch, Serverless, Shadow
+
+BY = "mlops deploy"
+"""Who rejects a version that an alarm rolled back."""
+
+CALM_SECONDS = 900
+"""How long a rollout waits for an alarm that fires before it begins; the rollout would be rolled back at once."""
+
+
+def deploy(settings: Settings, environment: Environment, progress: Progress, brought: int | None = None) -> Deployment:
+    """Deploy the newest approved version and wait until it serves. What serves already stays.
+
+    A run that was killed is taken up: what it began on the endpoint is waited for.
+
+    Args:
+        settings: the project.
+        environment: whose endpoint serves it.
+        progress: told what begins and ends.
+        brought: the version that the caller has brought here, whose end it reports: a newer one may serve in its
+            place, but when it is Rejected or waits, no older one does.
+
+    Raises:
+        NotApproved: no version is approved, or not the one that was brought.
+        Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
+    """
+    started = time.monotonic()
+    session = aws.session(settings, environment, "deploy")
+    endpoint = environment.endpoint_name
+    if brought is not None:
+        refuse_unapproved(session, environment, brought)
+    package = approved(session, environment, progress)
+    if isinstance(environment.endpoint, Batch):
+        return batch.ready(session, settings, environment, package, progress)
+    found = endpoints.settle(session, endpoint, progress)
+    if found is not None and found.status == "Failed":
+        progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
+        endpoints.remove(session, endpoint, progress)
+        found = None
+    if found is not None:
+        refuse_another_kind(environment, found)
+        served.mark(session, settings, environment, found.config)
+    changed = found is None or found.config != endpoints.config_name(settings, environment, package)
+    if changed:
+        refuse_what_was_rolled_back(session, settings, environment, package, found)
+        found = proven(session, settings, environment, package, found, progress)
+        try:
+            shifted = shift(session, settings, environment, package, found, progress)
+        except Failure:
+            if endpoints.in_service(session, endpoint):
+                autoscaling.keep(session, environment, progress)
+            raise
+        if not shifted:
+            progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
+            return deploy(settings, environment, progress, brought)
+        served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
+    if environment.is_challenger:
+        trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
+    autoscaling.keep(session, environment, progress)
+    if found is None:
+        schedule.brought_up(session, environment, progress)
+    seconds = time.monotonic() - started
+    return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
+
+
+def proven(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    package: ModelPackage,
+    found: State | None,
+    progress: Progress,
+) -> State | None:
+    """The endpoint's state after the version has stood in the shadow, where the settings ask for that.
+
+    Raises:
+        Failure: it did worse there than the rules allow, and is Rejected.
+    """
+    if found is None or environment.endpoint is None or not isinstance(environment.endpoint.rollout, Shadow):
+        return found
+    if found.serverless:
+        progress(f"{environment.endpoint_name}: SageMaker puts no shadow beside a serverless variant: all at once")
+        return found
+    calm(session, environment, progress)
+    shadows.carry_out(session, settings, environment, package, found, progress)
+    return endpoints.state(session, environment.endpoint_name)
+
+
+def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:
+    """The newest version that is approved; one that came later and waits does not stand in its way.
+
+    Raises:
+        NotFound: the group is empty.
+        NotApproved: no version is approved.
+    """
+    group = environment.group
+    newest = next(packages.entries(session, group), None)
+    if newest is None:
+        raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
+    package = packages.newest(session, group, "Approved")
+    if newest.status == "PendingManualApproval":
+        waits = f"{group} version {newest.version} waits for approval: "
+        waits += f"mlops approve {environment.options} --by NAME --reason WHY"
+        if package is None:
+            raise NotApproved(waits)
+        progress(waits)
+    if package is None:
+        raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
+    packages.refuse_unmade(package)
+    return package
+
+
+def refuse_unapproved(session: boto3.Session, environment: Environment, version: int) -> None:
+    """Say of a version that it will not serve: were the older one a success, a run made again would hide a rollback.
+
+    Raises:
+        NotFound: there is no such version.
+        NotApproved: it waits, or was Rejected: by a person, an alarm or a rollback.
+    """
+    package = packages.of_version(session, environment.group, version)
+    if package.status == "Approved":
+        return
+    last = package.reason.partition(approval.BETWEEN)[0]
+    about = f"{package.name} is {package.status}{f' ({last})' if last else ''}"
+    command = f"mlops approve {environment.options} --version {version} --by NAME --reason WHY"
+    if package.status == "Rejected":
+        raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
+    raise NotApproved(f"{about}: {command}")
+
+
+def refuse_another_kind(environment: Environment, found: State) -> None:
+    """Say before SageMaker does that it makes no endpoint with instances serverless; the other way it does.
+
+    Raises:
+        Failure: it would have to.
+    """
+    if isinstance(environment.endpoint, Serverless) and not found.serverless:
+        endpoint = environment.endpoint_name
+        raise Failure(
+            f"{endpoint} has instances, and SageMaker makes no such endpoint serverless: mlops teardown "
+            f"{environment.options} --confirm {endpoint} ends it, mlops deploy {environment.options} makes it anew; "
+            "in between nobody is answered"
+        )
+
+
+def version_of(text: str, environment: Environment) -> int:
+    """The version that a person or an event means.
+
+    Args:
+        text: its number, or the ARN of the model package.
+        environment: whose group it has to be in.
+
+    Raises:
+        BadInput: it is neither, or a version of another group.
+    """
+    start, _, number = text.rpartition("/")
+    if not number.isascii() or not number.isdigit() or int(number) < 1 or (start and ":model-package/" not in start):
+        raise BadInput(f"--version is {text!r}; give a version's number or the ARN of its model package")
+    if start and (group := start.rpartition("/")[2]) != environment.group:
+        raise BadInput(f"--version is of the group {group}; {environment.label} deploys from {environment.group}")
+    return int(number)
+
+
+def shift(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    package: ModelPackage,
+    found: State | None,
+    progress: Progress,
+) -> bool:
+    """Bring a version onto the endpoint: make the endpoint, or update it behind its alarms.
+
+    Returns:
+        False when another run was first: what its alarms say is not of this version.
+
+    Raises:
+        Failure: the endpoint does not serve it at the end.
+    """
+    started = time.monotonic()
+    endpoint = environment.endpoint_name
+    watch = alarms.Watch(session, environment.alarm_names)
+    if found is None:
+        config = endpoints.prepare(session, settings, environment, package)
+        progress(f"{endpoint}: creating, with version {package.version}")
+        begun = endpoints.create(session, settings, environment, config)
+    else:
+        deployment = rollouts.deployment_config(environment)
+        calm(session, environment, progress)
+        config = endpoints.prepare(session, settings, environment, package)
+        before = endpoints.version_of(found.config)
+        progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
+        autoscaling.let_go(session, environment, found.config, config, progress)
+        scales = autoscaling.wanted(environment) is not None
+        begun = endpoints.update(session, endpoint, config, deployment, scales)
+    if not begun and not under_way(endpoints.state(session, endpoint), config):
+        return False
+    end = endpoints.settle(session, endpoint, progress, watch.look)
+    if end is None:
+        raise Failure(f"{endpoint} was deleted while it was being deployed")
+    if end.status == "Failed" or (found is None and end.config != config):
+        raise Failure(f"{endpoint}: version {package.version} does not start: {end.failure or end.status}")
+    if end.config != config:
+        seconds = time.monotonic() - started
+        took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
+        explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
+    return True
+
+
+def under_way(found: State | None, config: str) -> bool:
+    """Whether a configuration is what an endpoint serves or goes to, as after a call that was answered too late."""
+    return found is not None and config in (found.config, found.pending)
+
+
+def kind(environment: Environment) -> str:
+    """The rollout's name, for a person."""
+    return environment.endpoint.rollout.kind.replace("_", " ") if environment.endpoint else ""
+
+
+def calm(session: boto3.Session, environment: Environment, progress: Progress) -> None:
+    """Wait until no alarm fires any more, as after a rollback; the manual one is let go, no rollback holds it now.
+
+    Raises:
+        Failure: one keeps firing: the version that serves is what it fires at.
+    """
+    alarms.set_manual(session, environment, on=False, why="no rollback is running")
+    deadline, delay = time.monotonic() + CALM_SECONDS, endpoints.FIRST_DELAY
+    said = False
+    while readings := alarms.firing(session, environment):
+        shown = " and ".join(map(str, readings))
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"{environment.endpoint_name}: {shown}, before anything is rolled out, which would be rolled back at "
+                f"once; mlops rollback {environment.options} goes back to the version before, without alarms"
+            )
+        if not said:
+            progress(f"{environment.endpoint_name}: {shown}; waiting until it has calmed down")
+            said = True
+        time.sleep(delay)
+        delay = min(delay * 1.3, endpoints.LONGEST_DELAY)
+
+
+def refuse_what_was_rolled_back(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, found: State | None
+) -> None:
+    """Finish what a killed run could not: an alarm rolled this version back, and nobody was there to reject it.
+
+    It was this one when its configuration is the newest, and the endpoint's failure, which names an alarm, is newer
+    than the configuration and than the last decision on the version.
+
+    Raises:
+        Failure: as the killed run would have.
+    """
+    if found is None or not found.failure:
+        return
+    made = endpoints.configs(session, environment.group)
+    if not made or made[0][0] != endpoints.config_name(settings, environment, package):
+        return
+    if found.modified <= max(made[0][1], package.modified):
+        return
+    watch = alarms.Watch(session, environment.alarm_names)
+    named = [reading for reading in watch.cause(found.failure) if reading.alarm in found.failure]
+    if named and all(reading.alarm != alarms.manual(environment) for reading in named):
+        explain_rollback(session, environment, package, found, named, "")
+
+
+def explain_rollback(
+    session: boto3.Session,
+    environment: Environment,
+    package: ModelPackage,
+    end: State,
+    readings: list[Reading],
+    after: str,
+) -> None:
+    """Say why an endpoint went back; a version that an alarm refused is Rejected, so that it does not come again.
+
+    No capacity, a quota or a wrong role says nothing of the version: it stays Approved, to be tried again.
+
+    Raises:
+        Failure: always.
+    """
+    back = f"{environment.endpoint_name}: rolled back to version {endpoints.version_of(end.config)}{after}"
+    if not readings:
+        reason = end.failure or f"it is {end.status} and gives no reason"
+        raise Failure(f"{back}: {reason}; version {package.version} is still Approved: run the same command again")
+    shown = " and ".join(map(str, readings))
+    if packages.describe(session, package.arn).status != "Rejected":
+        approval.record(session, package, "Rejected", BY, f"rolled back by {shown}")
+    raise Failure(f"{back}: {shown}; version {package.version} is now Rejected")

@@ -1,0 +1,275 @@
+"""Rollback: an endpoint goes back to a version that served before, and the one it leaves is Rejected."""
+
+import time
+
+import boto3
+
+from mlops import aws
+from mlops.contest import trial
+from mlops.errors import BadInput, Failure, NotFound
+from mlops.hosting import alarms, autoscaling, endpoints, rollouts, served, shadows
+from mlops.hosting.endpoints import Deployment, Progress, State
+from mlops.registry import approval, packages
+from mlops.registry.packages import Entry
+from mlops.settings.project import Environment, Settings
+from mlops.settings.serving import Batch
+
+BY = "mlops rollback"
+"""Who rejects the version that is left; a second run knows by it that the first one finished."""
+
+
+def rollback(settings: Settings, environment: Environment, progress: Progress, to: int | None = None) -> Deployment:
+    """Go back to the version that served before, at once and unguarded by alarms.
+
+    The versions that are left are rejected first: whatever deploys meanwhile can not bring them back, and a second
+    run, after this one was killed, sees where it was. A rollout that is running is stopped through the manual alarm.
+
+    Args:
+        settings: the project.
+        environment: whose endpoint goes back.
+        progress: told what begins and ends.
+        to: the version; the newest approved one that served before when None.
+
+    Returns:
+        What serves then. Unchanged when the last rollback got there already: going further back takes `to`.
+
+    Raises:
+        NotFound: there is no endpoint, or no version to go back to.
+        Failure: the endpoint does not serve that version at the end.
+    """
+    started = time.monotonic()
+    session = aws.session(settings, environment, "deploy")
+    endpoint = environment.endpoint_name
+    if isinstance(environment.endpoint, Batch):
+        return in_registry(session, settings, environment, progress, to)
+    found = endpoints.state(session, endpoint)
+    if found is None:
+        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
+    if found.status not in ("Creating", "Failed"):
+        served.mark(session, settings, environment, found.config)
+    versions = packages.listing(session, environment.group)
+    configs = [name for name, _ in endpoints.configs(session, environment.group)]
+    leaving = left(session, settings, environment, versions, configs, found)
+    done = found.settled and found.status != "Failed" and finished(session, versions, leaving, to)
+    target, config = chosen(session, settings, environment, versions, configs, leaving, leaving if done else to)
+    if not done:
+        reject(session, environment, versions, target, leaving, progress)
+        stop_rollout(session, environment, found, leaving, progress)
+        go_back(session, settings, environment, target, config, progress)
+        if environment.is_challenger:
+            trial.begun(session, packages.describe(session, target.arn), anew=True)
+    alarms.set_manual(session, environment, on=False, why="the rollback has ended")
+    return Deployment(
+        endpoint=endpoint,
+        package=target.arn,
+        version=target.version,
+        changed=not done,
+        seconds=time.monotonic() - started,
+    )
+
+
+def in_registry(
+    session: boto3.Session, settings: Settings, environment: Environment, progress: Progress, to: int | None
+) -> Deployment:
+    """The way back where there is no endpoint: the next job transforms by the newest version that is still approved.
+
+    Raises:
+        NotFound: there is no older one.
+    """
+    started = time.monotonic()
+    versions = packages.listing(session, environment.group)
+    approved = [entry for entry in versions if entry.status == "Approved"]
+    if not approved:
+        raise NotFound(f"{environment.group} has no approved version; mlops status shows what there is")
+    leaving = approved[0].version
+    done = finished(session, versions, leaving, to)
+    if to is None and not done and len(approved) == 1:
+        raise NotFound(f"{environment.group}: no approved version is older than {leaving}; mlops status shows them")
+    goal = to or (leaving if done else approved[1].version)
+    target, _ = chosen(session, settings, environment, versions, [], leaving, goal)
+    if not done:
+        reject(session, environment, versions, target, leaving, progress)
+    name = endpoints.model(session, settings, environment, packages.describe(session, target.arn))
+    seconds = time.monotonic() - started
+    return Deployment(name, target.arn, target.version, changed=not done, seconds=seconds)
+
+
+def left(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    versions: list[Entry],
+    configs: list[str],
+    found: State,
+) -> int:
+    """The version that a rollback leaves: the newest that the endpoint serves, goes to, or was last tried with.
+
+    A deployment that failed half way has left its configuration and an Approved version behind, which the next
+    deployment would take up again.
+    """
+    known = [served_by(config) for config in (found.config, found.pending)]
+    leaving = max(version for version in known if version is not None)
+    approved = {entry.version for entry in versions if entry.status == "Approved"}
+    for config in configs[:1]:
+        tried = endpoints.version_of(config) or 0
+        if tried > leaving and tried in approved and not served.since(session, settings, environment, config):
+            return tried
+    return leaving
+
+
+def served_by(config: str | None) -> int | None:
+    """The version of a configuration; 0 stands for one that is not ours, which is older than all."""
+    if config is None:
+        return None
+    return endpoints.version_of(config) or 0
+
+
+def finished(session: boto3.Session, versions: list[Entry], serving: int, to: int | None) -> bool:
+    """Whether an earlier run went all the way.
+
+    Without `to`: a newer version is Rejected, and the last one to do so was a rollback. Were the command to go back
+    one further whenever it is run again, a repeated event would take production back to the beginning.
+    """
+    if to is not None:
+        return to == serving
+    if any(entry.version == serving and entry.status == "Rejected" for entry in versions):
+        return False
+    newer = [entry for entry in versions if entry.version > serving and entry.status == "Rejected"]
+    return any(by_rollback(packages.describe(session, entry.arn).reason) for entry in newer)
+
+
+def by_rollback(reason: str) -> bool:
+    """Whether the last decision on a version was a rollback's."""
+    last = approval.decisions(reason)[:1]
+    return bool(last) and last[0].who == BY
+
+
+def chosen(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    versions: list[Entry],
+    configs: list[str],
+    leaving: int,
+    to: int | None,
+) -> tuple[Entry, str | None]:
+    """The version to go back to, and the configuration under which it has served.
+
+    Without `to` it has to have served: an Approved version whose rollout failed is no way back.
+
+    Raises:
+        NotFound: none served before, or there is no version of that number.
+        BadInput: it is newer than what serves.
+        Failure: it is not approved.
+    """
+    if to is None:
+        for entry in versions:
+            if entry.version >= leaving or entry.status != "Approved":
+                continue
+            if config := served.config_of(session, settings, environment, configs, entry.version):
+                return entry, config
+        raise NotFound(
+            f"{environment.endpoint_name}: no approved version served before version {leaving}; "
+            f"mlops status shows what there is"
+        )
+    if to > leaving:
+        raise BadInput(f"--to is {to}, newer than version {leaving}; mlops deploy goes forward")
+    for entry in versions:
+        if entry.version == to:
+            if entry.status == "Approved":
+                return entry, served.config_of(session, settings, environment, configs, to)
+            raise Failure(
+                f"{environment.group} version {to} is {entry.status}; to go back to it: "
+                f"mlops approve {environment.options} --version {to} --by NAME --reason WHY"
+            )
+    raise NotFound(f"{environment.group} has no version {to}")
+
+
+def reject(
+    session: boto3.Session,
+    environment: Environment,
+    versions: list[Entry],
+    target: Entry,
+    leaving: int,
+    progress: Progress,
+) -> None:
+    """Reject the version that is left and every approved one between it and the target, the newest last.
+
+    One between them that never served would be the newest Approved one then, and the next deployment would bring it.
+    A second run reads from the version that is left that the first one got so far.
+    """
+    for entry in sorted(versions, key=lambda each: each.version):
+        if target.version < entry.version <= leaving and entry.status == "Approved":
+            package = packages.describe(session, entry.arn)
+            why = f"{environment.endpoint_name} goes back to version {target.version}"
+            approval.record(session, package, "Rejected", BY, why)
+            progress(f"{entry.group} version {entry.version} is Rejected")
+
+
+def stop_rollout(
+    session: boto3.Session, environment: Environment, found: State, leaving: int, progress: Progress
+) -> None:
+    """Stop a rollout of the version that is left; an endpoint that goes back already is waited for."""
+    if found.settled:
+        return
+    endpoint = environment.endpoint_name
+    if found.status == "Updating" and served_by(found.pending) == leaving:
+        progress(f"{endpoint}: stopping the rollout of version {leaving} through {alarms.manual(environment)}")
+
+        def hold() -> None:
+            # CloudWatch soon looks at the metric again, and lets go of a state that was set.
+            alarms.set_manual(session, environment, on=True, why=f"mlops rollback stops version {leaving}")
+
+        hold()
+        endpoints.settle(session, endpoint, progress, hold)
+    else:
+        endpoints.settle(session, endpoint, progress)
+
+
+def go_back(
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    target: Entry,
+    config: str | None,
+    progress: Progress,
+) -> None:
+    """Shift to the configuration under which the target served, unless the endpoint is there.
+
+    An endpoint that has Failed answers nobody and can only be deleted: it is made again.
+
+    Raises:
+        Failure: the endpoint does not serve it at the end.
+    """
+    endpoint = environment.endpoint_name
+    found = endpoints.state(session, endpoint)
+    if found is not None and found.status == "Failed":
+        progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
+        endpoints.remove(session, endpoint, progress)
+        found = None
+    if found is not None and served_by(found.config) == target.version and not shadows.is_shadowed(found.config):
+        return
+    if config is None or (found is not None and not fits(session, config, found)):
+        config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))
+    progress(f"{endpoint}: going back to version {target.version}")
+    if found is None:
+        endpoints.create(session, settings, environment, config)
+    else:
+        autoscaling.let_go(session, environment, found.config, config, progress)
+        scales = autoscaling.wanted(environment) is not None
+        endpoints.update(session, endpoint, config, rollouts.unguarded(), scales)
+    end = endpoints.settle(session, endpoint, progress)
+    if end is None or end.config != config or end.status == "Failed":
+        why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
+        raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")
+    served.mark(session, settings, environment, config)
+    autoscaling.keep(session, environment, progress)
+
+
+def fits(session: boto3.Session, config: str, found: State) -> bool:
+    """Whether an endpoint can take a configuration: one that has got instances never is serverless again."""
+    if found.serverless:
+        return True
+    with aws.explained("DescribeEndpointConfig", config):
+        described = aws.client(session, "sagemaker").describe_endpoint_config(EndpointConfigName=config)
+    return not any("ServerlessConfig" in variant for variant in described["ProductionVariants"])

@@ -1,0 +1,1 @@
+"""The sandbox on a laptop, and the demo that runs in it."""

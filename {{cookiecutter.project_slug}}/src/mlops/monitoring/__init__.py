@@ -1,0 +1,1 @@
+"""What endpoints were asked and answered, and how far that is from what the model learned from."""

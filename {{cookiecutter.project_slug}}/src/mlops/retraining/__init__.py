@@ -1,0 +1,1 @@
+"""New data and jobs that outlast their run: how a workflow is started again for them."""

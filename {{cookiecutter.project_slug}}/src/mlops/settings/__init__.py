@@ -1,0 +1,1 @@
+"""Settings: mlops.yaml as frozen models, each limit beside the field it limits."""
