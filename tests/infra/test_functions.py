@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 ENVIRONMENTS = ("feature", "dev", "prod")
 RULES = {
-    "feature": {"trained"},
-    "dev": {"trained", "drifted"},
-    "prod": {"approved", "trained", "drifted"},
+    "feature": {"trained", "processed"},
+    "dev": {"drifted"},
+    "prod": {"approved", "drifted"},
 }
 PACKAGE = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod-champion/7"
 
@@ -31,8 +31,9 @@ def approval(group: str = "churn-prod-champion", status: str = "Approved") -> di
     )  # fmt: skip
 
 
-def job(name: str, status: str) -> dict[str, Any]:
-    return event("aws.sagemaker", "SageMaker Training Job State Change", TrainingJobName=name, TrainingJobStatus=status)
+def job(name: str, status: str, kind: str = "Training") -> dict[str, Any]:
+    said = {f"{kind}JobName": name, f"{kind}JobStatus": status}
+    return event("aws.sagemaker", f"SageMaker {kind} Job State Change", **said)
 
 
 def alarm(name: str, state: str = "ALARM") -> dict[str, Any]:
@@ -48,6 +49,15 @@ EVENTS = [
     ("feature", job("churn-feature-train-01234567-1", "Failed"), "trained", "training-finished.yml"),
     ("feature", job("churn-feature-train-01234567-1", "InProgress"), None, None),
     ("feature", job("churn-features-1", "Completed"), None, None),
+    (
+        "feature",
+        job("churn-feature-evaluate-01234567-1", "Stopped", "Processing"),
+        "processed",
+        "training-finished.yml",
+    ),
+    ("feature", job("churn-feature-evaluate-01234567-1", "InProgress", "Processing"), None, None),
+    # The gate's job there: no run leaves it, and nobody takes it up.
+    ("dev", job("churn-dev-score-01234567-1", "Completed", "Processing"), None, None),
     ("prod", alarm("churn-prod-drift"), "drifted", "retrain.yml"),
     ("prod", alarm("churn-prod-challenger-drift"), "drifted", "retrain.yml"),
     ("prod", alarm("churn-prod-drift", "OK"), None, None),

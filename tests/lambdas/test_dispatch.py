@@ -45,6 +45,10 @@ def trained(job: str = "churn-prod-train-0123abcd-1", status: str = "Completed")
     return event("SageMaker Training Job State Change", {"TrainingJobName": job, "TrainingJobStatus": status})
 
 
+def processed(job: str = "churn-prod-evaluate-0123abcd-1", status: str = "Completed") -> dict[str, Any]:
+    return event("SageMaker Processing Job State Change", {"ProcessingJobName": job, "ProcessingJobStatus": status})
+
+
 def alarm(name: str = "churn-prod-drift", state: str = "ALARM") -> dict[str, Any]:
     detail = {"alarmName": name, "state": {"value": state, "reason": "x"}, "previousState": {"value": "OK"}}
     return event("CloudWatch Alarm State Change", detail, "aws.cloudwatch")
@@ -63,7 +67,7 @@ def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
         "lambdas.dispatch.handler",
         **cloud.variables(),
         ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-challenger",
-        DRIFT_ALARMS="churn-prod-drift",
+        TRAINS="true", DRIFT_ALARMS="churn-prod-drift",
         EVENTS_TABLE=TABLE, APP_SECRET=SECRET, GITHUB_REPOSITORY="acme/churn", GITHUB_REF="main",
         GITHUB_API_URL=github_app.url,
     )  # fmt: skip
@@ -78,12 +82,13 @@ STARTS = [
     ),
     (trained(), "training-finished.yml", {"job": "churn-prod-train-0123abcd-1"}),
     (trained("churn-prod-train-0123abcd-2", "Failed"), "training-finished.yml", {"job": "churn-prod-train-0123abcd-2"}),
+    (processed(), "training-finished.yml", {"job": "churn-prod-evaluate-0123abcd-1"}),
     (alarm(), "retrain.yml", {"reason": "alarm churn-prod-drift"}),
 ]
 
 
 @pytest.mark.parametrize(
-    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "drift"]
+    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "processed", "drift"]
 )
 def test_an_event_starts_its_workflow_once_however_often_it_comes(
     dispatch: Any, github: Any, given: dict[str, Any], workflow: str, inputs: dict[str, str]
@@ -127,7 +132,9 @@ OTHERS = {
     "no status": approved(ModelApprovalStatus=None),
     "group is a list": approved(ModelPackageGroupName=["churn-prod"]),
     "in progress": trained(status="InProgress"),
+    "processing in progress": processed(status="InProgress"),
     "other job": trained("fraud-train-1"),
+    "job of another kind": event("SageMaker Processing Job State Change", trained()["detail"]),
     "odd job": trained("churn-prod-$(id)"),
     "calm": alarm(state="OK"),
     "other alarm": alarm("churn-prod-errors"),
@@ -163,7 +170,7 @@ def test_a_secret_that_is_none_is_an_error_that_does_not_tell_it(dispatch: Any, 
 
 
 @pytest.mark.parametrize(
-    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "drift"]
+    ("given", "workflow", "inputs"), STARTS, ids=["approved", "challenger", "trained", "failed", "processed", "drift"]
 )
 def test_the_workflow_that_is_started_takes_these_inputs(
     template_folder: Any, given: Any, workflow: str, inputs: dict[str, str]

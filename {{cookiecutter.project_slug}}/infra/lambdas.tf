@@ -1,6 +1,6 @@
-# The function that starts workflows: a version was approved in the registry, a training job has ended, what an endpoint
-# is asked has drifted. Its code is in lambdas/; `uv run python -m lambdas.package` builds the zip, of the same bytes from
-# the same files, before `terraform plan`.
+# The function that starts workflows: a version was approved in the registry, a job of the pipeline has ended, what an
+# endpoint is asked has drifted. Its code is in lambdas/; `uv run python -m lambdas.package` builds the zip, of the same
+# bytes from the same files, before `terraform plan`.
 locals {
   zip = "${path.module}/build/lambdas.zip"
   # Without a repository there is nothing to start.
@@ -19,15 +19,16 @@ locals {
         detail      = { ModelPackageGroupName = local.environment.groups, ModelApprovalStatus = ["Approved"] }
       }
     } : {},
+    # Runs wait for the jobs of the pipeline, which are those of the environment that trains.
     {
-      trained = {
-        source      = ["aws.sagemaker"]
-        detail-type = ["SageMaker Training Job State Change"]
+      for name, kind in { trained = "Training", processed = "Processing" } : name => {
+        source                    = ["aws.sagemaker"]
+        detail-type               = ["SageMaker ${kind} Job State Change"]
         detail = {
-          TrainingJobName   = [{ prefix = "${local.prefix}-" }]
-          TrainingJobStatus = ["Completed", "Failed", "Stopped"]
+          "${kind}JobName"   = [{ prefix = "${local.prefix}-" }]
+          "${kind}JobStatus" = ["Completed", "Failed", "Stopped"]
         }
-      }
+      } if local.first
     },
     length(local.environment.endpoints) > 0 ? {
       drifted = {
@@ -61,6 +62,7 @@ resource "aws_lambda_function" "dispatch" {
       ENVIRONMENT       = var.environment
       PREFIX            = local.prefix
       GROUPS            = join(",", local.environment.groups)
+      TRAINS            = tostring(local.first)
       DRIFT_ALARMS      = join(",", local.drift_alarms)
       EVENTS_TABLE      = aws_dynamodb_table.events[each.key].name
       APP_SECRET        = "${local.project}-github-app"

@@ -1,4 +1,4 @@
-"""The function that starts workflows: a model was approved, a training job has ended, an alarm on drift fires."""
+"""The function that starts workflows: a model was approved, a job has ended, an alarm on drift fires."""
 
 import os
 from functools import cache

@@ -34,6 +34,7 @@ class Watched:
     prefix: str
     groups: tuple[str, ...]
     alarms: tuple[str, ...]
+    trains: bool
 
     @classmethod
     def from_variables(cls) -> "Watched":
@@ -43,6 +44,7 @@ class Watched:
             prefix=os.environ["PREFIX"],
             groups=tuple(filter(None, os.environ.get("GROUPS", "").split(","))),
             alarms=tuple(filter(None, os.environ.get("DRIFT_ALARMS", "").split(","))),
+            trains=os.environ.get("TRAINS") == "true",
         )
 
 
@@ -60,7 +62,9 @@ def meaning(event: Any, watched: Watched) -> Dispatch:
         case "aws.sagemaker", "SageMaker Model Package State Change":
             return approved(event, watched)
         case "aws.sagemaker", "SageMaker Training Job State Change":
-            return trained(event, watched)
+            return ended(event, watched, "Training")
+        case "aws.sagemaker", "SageMaker Processing Job State Change":
+            return ended(event, watched, "Processing")
         case "aws.cloudwatch", "CloudWatch Alarm State Change":
             return drifted(event, watched)
     raise Ignored(f"nothing is started by {kind!r}")
@@ -80,10 +84,10 @@ def approved(event: Any, watched: Watched) -> Dispatch:
     return Dispatch("approved.yml", inputs, f"{package} {status}")
 
 
-def trained(event: Any, watched: Watched) -> Dispatch:
-    """A training job of this environment has ended, however: who waited for it goes on."""
-    job, status = text(event, "detail", "TrainingJobName"), text(event, "detail", "TrainingJobStatus")
-    if not re.fullmatch(rf"{watched.prefix}-[A-Za-z0-9-]{{1,63}}", job) or status not in ENDED:
+def ended(event: Any, watched: Watched, kind: str) -> Dispatch:
+    """A job of the pipeline has ended, however, where models are trained: who waited for it goes on."""
+    job, status = text(event, "detail", f"{kind}JobName"), text(event, "detail", f"{kind}JobStatus")
+    if not watched.trains or not re.fullmatch(rf"{watched.prefix}-[A-Za-z0-9-]{{1,63}}", job) or status not in ENDED:
         raise Ignored(f"{job[:100]} is {status}")
     return Dispatch("training-finished.yml", {"job": job}, f"{job} {status}")
 
