@@ -73,6 +73,9 @@ def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
     )  # fmt: skip
 
 
+MOMENT = {"detail": "LastModifiedTime", "event": "time"}
+"""Where an event says when the version was decided on."""
+
 STARTS = [
     (approved(1), "approved.yml", {"environment": "prod", "group": "champion", "package": f"{ARN}/1"}),
     (
@@ -107,6 +110,20 @@ def test_two_events_of_one_approval_start_one_deployment(dispatch: Any, github: 
     dispatch(approved(3))
 
     assert [content["inputs"]["package"] for _, content in github.started] == [f"{ARN}/2", f"{ARN}/3"]
+
+
+@pytest.mark.parametrize("place", ["detail", "event"])
+def test_a_version_that_is_approved_anew_is_deployed_anew_at_once(dispatch: Any, github: Any, place: str) -> None:
+    def at(moment: str) -> dict[str, Any]:
+        given = approved(4 if place == "detail" else 5)
+        (given["detail"] if place == "detail" else given).update({MOMENT[place]: moment})
+        return given
+
+    # Rejected and approved again within a minute; each decision is told of twice.
+    for moment in ("12:00:05", "12:00:05", "12:00:41", "12:00:41"):
+        dispatch(at(f"2026-11-02T{moment}Z"))
+
+    assert [workflow for workflow, _ in github.started] == ["approved.yml"] * 2
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 422])

@@ -17,7 +17,7 @@ from lambdas.events import Dispatch, Ignored, Watched, meaning
 from lambdas.github import App
 
 REMEMBERED_SECONDS = 900
-"""How long the second of two events that mean the same is known by the first. Approving anew later starts anew."""
+"""How long the second of two events that mean the same is known by the first."""
 
 logger = Logger(service="dispatch")
 

@@ -81,7 +81,13 @@ def approved(event: Any, watched: Watched) -> Dispatch:
     # The challenger's group has an endpoint of its own.
     contender = "challenger" if group == f"{watched.prefix}-challenger" else "champion"
     inputs = {"environment": watched.environment, "group": contender, "package": package}
-    return Dispatch("approved.yml", inputs, f"{package} {status}")
+    return Dispatch("approved.yml", inputs, f"{package} {status} {decided(event)}")
+
+
+def decided(event: Any) -> str:
+    """When a version was decided on, the same in all events of that decision: who approves anew is heard anew."""
+    changed = event["detail"].get("LastModifiedTime")
+    return str(changed) if isinstance(changed, str | int | float) else text(event, "time")
 
 
 def ended(event: Any, watched: Watched, kind: str) -> Dispatch:
