@@ -46,7 +46,7 @@ def test_one_that_holds_its_lock_is_found(state: Path) -> None:
 @pytest.fixture
 def on_the_sandbox(tmp_path: Path) -> Path:
     """A project that has its own sandbox."""
-    shutil.copytree(Path(__file__).parent / "registry" / "project", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(Path(__file__).parent / "project", tmp_path, dirs_exist_ok=True)
     (tmp_path / "sandbox").symlink_to(Path(sandbox.__file__).parents[3] / "sandbox")
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""A sandbox for the registry's tests, emptied between them, with small models that a training job of it made."""
+"""A sandbox that the folders share, emptied between their tests, with small models that a training job of it made."""
 
 import dataclasses
 import hashlib
@@ -237,7 +237,7 @@ def registry_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def registry_server(registry_root: Path) -> Iterator[Server]:
-    """One sandbox for all tests of the registry."""
+    """One sandbox for all tests that need a registry."""
     with served(registry_root) as server:
         yield server
 
