@@ -11,6 +11,7 @@ from mlops.hosting import alarms, autoscaling, batch, endpoints, rollouts, sched
 from mlops.hosting.alarms import Reading
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.hosting.rollback import rollback as rollback
+from mlops.quality import rejudgement
 from mlops.registry import approval, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
@@ -46,6 +47,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
         refuse_unapproved(session, environment, brought)
     package = approved(session, environment, progress)
     if isinstance(environment.endpoint, Batch):
+        rejudgement.refuse_worse(session, settings, environment, package, progress)
         return batch.ready(session, settings, environment, package, progress)
     found = endpoints.settle(session, endpoint, progress)
     if found is not None and found.status == "Failed":
@@ -58,6 +60,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
+        rejudgement.refuse_worse(session, settings, environment, package, progress)
         found = proven(session, settings, environment, package, found, progress)
         try:
             shifted = shift(session, settings, environment, package, found, progress)

@@ -9,6 +9,7 @@ import boto3
 
 from mlops import storage
 from mlops.errors import Failure, NotFound
+from mlops.hosting import incumbent
 from mlops.quality import checks, dataquality, predictions, rescoring
 from mlops.quality.checks import Measured, Verdict
 from mlops.quality.dataquality import Looked, NoBaseline
@@ -92,16 +93,19 @@ def of_package(
     source: ModelPackage,
     progress: Callable[[str], None],
 ) -> Decision:
-    """What the gate says of a registered model that is about to come into an environment, against what serves there."""
+    """What the gate says of a registered model that is about to come into an environment, against what serves there.
+
+    The session holds the role that deploys there. The model may be there already, and waits.
+    """
     metrics = {name: Value(value) for name, value in metrics_of(source).items()}
     new = Candidate(metrics, *(source.metadata.get(key, "") for key in ("predictions_uri", "baseline_uri")))
     if not (settings.comparison or settings.data):
         return decide(session, settings, new)
-    serving = newest_approved(session, target.group)
+    serving = incumbent.of(session, target, source)
     if serving is None:
         return decide(session, settings, new, note=f"nothing serves in {target.name} yet")
     if serving.fingerprint == source.fingerprint:
-        return decide(session, settings, new, note=f"it is what serves in {target.name}")
+        return replace(decide(session, settings, new, note=f"it is what serves in {target.name}"), serving=serving.arn)
 
     def test() -> TestSet | None:
         uri = source.metadata.get("test_uri")
@@ -110,7 +114,7 @@ def of_package(
         return TestSet(own, places.digest_in(own)) if own else None
 
     scorer = Scorer(session, settings, target, source.fingerprint, test, progress=progress)
-    return decide(session, settings, new, serving.name, serving, scorer)
+    return replace(decide(session, settings, new, serving.name, serving, scorer), serving=serving.arn)
 
 
 def decide(
@@ -266,7 +270,10 @@ def compared(
 
 
 def newest_approved(session: boto3.Session, group: str) -> ModelPackage | None:
-    """The version that serves from a group; None when there is none, or no such group yet."""
+    """The newest Approved version of a group, the nearest to what serves that another environment's role can see.
+
+    None when there is none, or no such group yet.
+    """
     try:
         return packages.newest(session, group, "Approved")
     except NotFound:

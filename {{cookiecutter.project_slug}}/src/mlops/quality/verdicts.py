@@ -16,7 +16,10 @@ from mlops.quality.rescoring import Answers
 from mlops.registry.packages import ModelPackage
 
 FILE = "gate.json"
-KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains")
+SERVING = "gate_serving"
+"""ARN of the version that served when the gate passed this one: by it a verdict is known to be of another day."""
+
+KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", SERVING)
 """What a package's metadata says of the gate that it passed last."""
 
 
@@ -29,6 +32,7 @@ class Decision:
         thresholds: each metric against its threshold.
         floors: each group of a slice against the limit that it has, whatever serves.
         against: the version that serves, by its group and number; empty when there was nothing to compare with.
+        serving: that version's ARN, or that of the model itself when it is what serves.
         note: why there was not, or why it could not be compared.
         judgements: each comparison.
         rows: in the current test set.
@@ -48,6 +52,7 @@ class Decision:
     answers: Answers | None = None
     data: Looked | None = None
     floors: list[Verdict] = field(default_factory=list)
+    serving: str = ""
 
     @property
     def refusals(self) -> list[str]:
@@ -96,6 +101,7 @@ def metadata(decision: Decision, uri: str) -> dict[str, str]:
         "gate_against": " - ".join(filter(None, [decision.against, decision.note])),
         "gate_answers": decision.answers.how if decision.answers else "",
         "gate_gains": " / ".join(gains),
+        SERVING: decision.serving,
     }
     return {key: value for key, value in found.items() if value}
 

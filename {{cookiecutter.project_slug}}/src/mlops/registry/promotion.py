@@ -8,7 +8,7 @@ import boto3
 from mlops import actor, aws, storage
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.quality import gate, verdicts
+from mlops.quality import gate, rejudgement, verdicts
 from mlops.registry import packages, places, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
@@ -103,7 +103,8 @@ def copied(
     """The version of the target's group that holds a copy of the source: the one that is there, or a new one.
 
     A tree that comes back after another one, as a revert does, gets a new version, since the newest is what is
-    deployed. The token names the version that was newest before: of two runs at once both ask for the same one.
+    deployed. The newest is held against what serves by now when its verdict is against another version. The token
+    names the version that was newest before: of two runs at once both ask for the same one.
     """
     group = target.group
     newest = next(packages.entries(session, group), None)
@@ -114,7 +115,10 @@ def copied(
             f"mlops approve {target.options} --version {there.version} --by NAME --reason WHY"
         )
     if there is not None and newest is not None and newest.version == there.version:
-        return there
+        renewed, verdict = rejudgement.renewed(session, settings, target, there, progress)
+        if verdict is not None:
+            verdicts.refuse(verdict)
+        return renewed
     # A challenger too is held against the champion: against what it would take the place of.
     decision = gate.of_package(session, settings, target.contenders[0], source, progress)
     verdicts.refuse(decision)
