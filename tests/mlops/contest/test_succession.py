@@ -1,5 +1,6 @@
 """The succession: a model is approved as champion once it has served as challenger, and takes the place of one."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from mlops.contest import succession, trial
 from mlops.errors import BadInput, Failure, NotApproved
-from mlops.hosting import deployment
+from mlops.hosting import deployment, endpoints
 from mlops.registry import approval, packages
 from mlops.settings.project import Environment
 
@@ -63,8 +64,11 @@ def test_a_champion_waits_for_the_requests_that_are_asked(advanced: Any) -> None
     assert "good (3 requests in 0.0 h as challenger)" in package.reason
 
 
-def test_a_champion_waits_for_the_hours_that_are_asked_of_it_and_no_other_model(advanced: Any) -> None:
+def test_a_champion_waits_for_the_hours_that_are_asked_of_it_and_no_other_model(
+    advanced: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = advanced.session(advanced.prod)
+    made_long_ago(monkeypatch)
     champion, first = as_challenger(advanced, "first")
     earlier(session, first, hours=5)
     assert trial.of(session, advanced.prod, champion).hours == pytest.approx(5, abs=0.1)
@@ -72,12 +76,62 @@ def test_a_champion_waits_for_the_hours_that_are_asked_of_it_and_no_other_model(
 
     newer, second = as_challenger(advanced, "second")
 
-    with pytest.raises(NotApproved, match=r"it has served for 0\.0 h, 5 h are asked"):
+    with pytest.raises(NotApproved, match=r"it has served for 0\.0 h without a break, 5 h are asked"):
         approval.approve(advanced.settings, asks(advanced.prod, hours=5), by="m", why="good")
     earlier(session, second, hours=2)
     # What the first one served ended when the second one began.
     assert trial.of(session, advanced.prod, champion).hours == pytest.approx(3, abs=0.1)
     assert trial.of(session, advanced.prod, newer).hours == pytest.approx(2, abs=0.1)
+
+
+def made_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every endpoint have been made a week ago, and never stopped since."""
+    state = endpoints.state
+
+    def old(session: Any, endpoint: str) -> Any:
+        found = state(session, endpoint)
+        return found and dataclasses.replace(found, created=datetime.now(UTC) - timedelta(days=7))
+
+    monkeypatch.setattr(endpoints, "state", old)
+
+
+def test_what_a_challenger_was_asked_before_it_was_stopped_counts_while_it_is_and_after(advanced: Any) -> None:
+    contender, session = advanced.prod.contender("challenger"), advanced.session(advanced.prod)
+    _, other = as_challenger(advanced, "first")
+    for _ in range(3):
+        advanced.answer(contender)
+    endpoints.remove(session, contender.endpoint_name, advanced.progress)
+
+    with pytest.raises(NotApproved) as told:
+        approval.approve(advanced.settings, asks(advanced.prod, requests=4), by="mira", why="good")
+
+    said = "it has been asked 3 times, 4 requests are asked; churn-prod-challenger is stopped, and mlops deploy"
+    assert f"{said} --env prod --group challenger starts it; when it has: mlops approve" in str(told.value)
+    with pytest.raises(NotApproved, match=r"it has served for 0\.0 h without a break, 4 h are asked; .* is stopped"):
+        approval.approve(advanced.settings, asks(advanced.prod, hours=4), by="mira", why="good")
+    deployment.deploy(advanced.settings, contender, advanced.progress)
+    advanced.answer(contender)
+    found = trial.of(session, asks(advanced.prod, requests=4), other)
+    assert (found.requests, found.missing) == (4, [])
+    endpoints.remove(session, contender.endpoint_name, advanced.progress)
+    assert approval.approve(advanced.settings, asks(advanced.prod, requests=4), "mira", "proven").status == "Approved"
+    deployment.deploy(advanced.settings, contender, advanced.progress)
+    earlier(session, other, hours=5)
+    # Whatever was before the stop: the endpoint is there since just now.
+    assert trial.of(session, advanced.prod, other).hours == pytest.approx(0, abs=0.1)
+
+
+def test_a_version_that_comes_back_on_a_new_endpoint_after_another_one_begins_anew(advanced: Any) -> None:
+    contender, session = advanced.prod.contender("challenger"), advanced.session(advanced.prod)
+    _, first = as_challenger(advanced, "first")
+    _, second = as_challenger(advanced, "second")
+    endpoints.remove(session, contender.endpoint_name, advanced.progress)
+    approval.reject(advanced.settings, contender, by="ines", why="too slow", version=second.version)
+
+    deployment.deploy(advanced.settings, contender, advanced.progress)
+
+    began = packages.describe(session, first.arn).metadata[trial.SINCE]
+    assert began > second.metadata[trial.SINCE] > first.metadata[trial.SINCE]
 
 
 def earlier(session: Any, package: packages.ModelPackage, hours: float) -> None:

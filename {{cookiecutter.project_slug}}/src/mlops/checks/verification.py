@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlops import aws
+from mlops import actor, aws
 from mlops.checks import contract, loadtest, owncheck
 from mlops.checks.contract import Check
 from mlops.checks.loadtest import Figures
@@ -93,7 +93,8 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
     if other := other_origin(settings, package):
         return f"version {serving} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
-        approval.record(session, package, "Rejected", rollback.BY, approval.one_line(problem)[:400])
+        why = f"{rollback.WHY}{approval.one_line(problem)[:400]}"
+        approval.record(session, package, "Rejected", actor.tag(), why)
     try:
         result = rollback.rollback(settings, environment, progress)
     except NotFound:

@@ -43,20 +43,38 @@ class Trial:
         return f"{self.requests} requests in {self.hours:.1f} h as challenger"
 
 
-def begun(session: boto3.Session, package: ModelPackage, anew: bool) -> None:
-    """Note on a challenger's version that its endpoint serves it from now on.
+@dataclass(frozen=True)
+class Service:
+    """From when until when an endpoint served a challenger's version, and since when it was not stopped in between."""
+
+    package: ModelPackage
+    since: datetime
+    without_a_break_since: datetime
+    until: datetime
+    is_stopped: bool
+
+
+def begun(session: boto3.Session, package: ModelPackage, before: int | None) -> None:
+    """Note on a challenger's version that its endpoint serves it from now on, unless it did so before.
 
     Args:
         session: may update it.
         package: the version.
-        anew: the endpoint served another one before; else what was noted holds, if anything was.
+        before: the version that the endpoint served until now; None when there was no endpoint, for it was stopped.
     """
-    if not anew and SINCE in package.metadata:
+    if SINCE in package.metadata and (before == package.version or (before is None and not followed(session, package))):
         return
     with aws.explained("UpdateModelPackage", package.arn):
         aws.client(session, "sagemaker").update_model_package(
             ModelPackageArn=package.arn, CustomerMetadataProperties={SINCE: datetime.now(UTC).isoformat()}
         )
+
+
+def followed(session: boto3.Session, package: ModelPackage) -> bool:
+    """Whether another version of the group has begun to serve after this one."""
+    since = datetime.fromisoformat(package.metadata[SINCE])
+    others = (packages.describe(session, entry.arn) for entry in packages.entries(session, package.group))
+    return any(datetime.fromisoformat(each.metadata[SINCE]) > since for each in others if SINCE in each.metadata)
 
 
 def refuse_unproven(session: boto3.Session, environment: Environment, package: ModelPackage) -> str:
@@ -90,22 +108,22 @@ def of(session: boto3.Session, environment: Environment, package: ModelPackage) 
         package: the champion's version; the challenger's is the one of the same fingerprint.
     """
     challenger = environment.contender("challenger")
-    own, since, until = served(session, challenger, package.fingerprint)
-    asked = environment.challenger
-    hours = (until - since).total_seconds() / 3600
-    requests = invocations(session, challenger, since, until)
+    served = service(session, challenger, package.fingerprint)
+    own, asked = served.package, environment.challenger
+    hours = (served.until - served.without_a_break_since).total_seconds() / 3600
+    requests = invocations(session, challenger, served.since, served.until)
     missing = []
     if asked and hours < asked.hours:
-        missing.append(f"it has served for {hours:.1f} h, {asked.hours:g} h are asked")
+        missing.append(f"it has served for {hours:.1f} h without a break, {asked.hours:g} h are asked")
     if asked and requests < asked.requests:
         missing.append(f"it has been asked {requests} times, {asked.requests} requests are asked")
-    return Trial(own.arn, own.version, since, hours, requests, missing)
+    if missing and served.is_stopped:
+        missing.append(f"{challenger.endpoint_name} is stopped, and mlops deploy {challenger.options} starts it")
+    return Trial(own.arn, own.version, served.since, hours, requests, missing)
 
 
-def served(
-    session: boto3.Session, challenger: Environment, fingerprint: str
-) -> tuple[ModelPackage, datetime, datetime]:
-    """The challenger's version of a fingerprint, and from when until when its endpoint served it.
+def service(session: boto3.Session, challenger: Environment, fingerprint: str) -> Service:
+    """When the challenger's endpoint has served the version of a fingerprint.
 
     Raises:
         NotApproved: it has not, or that is not known, or the version was rejected.
@@ -125,11 +143,14 @@ def served(
     if since is None:
         raise NotApproved(f"{package.name} has not served: mlops deploy {challenger.options}")
     if after := [moment for moment in later if moment > since]:
-        return package, since, min(after)
-    found = endpoints.state(session, challenger.endpoint_name)
-    if found is None or endpoints.version_of(found.config) != package.version:
+        return Service(package, since, since, min(after), is_stopped=False)
+    now, found = datetime.now(UTC), endpoints.state(session, challenger.endpoint_name)
+    if found is None:
+        # What it was asked is counted still; for how long it answered nobody has written down.
+        return Service(package, since, now, now, is_stopped=True)
+    if endpoints.version_of(found.config) != package.version:
         raise NotApproved(f"{challenger.endpoint_name} does not serve {package.name} any more")
-    return package, since, datetime.now(UTC)
+    return Service(package, since, max(since, found.created), now, is_stopped=False)
 
 
 def invocations(session: boto3.Session, environment: Environment, since: datetime, until: datetime) -> int:

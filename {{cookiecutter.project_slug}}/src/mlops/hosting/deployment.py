@@ -73,7 +73,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
             return deploy(settings, environment, progress, brought)
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
     if environment.is_challenger:
-        trial.begun(session, package, anew=found is None or endpoints.version_of(found.config) != package.version)
+        trial.begun(session, package, before=endpoints.version_of(found.config) if found else None)
     autoscaling.keep(session, environment, progress)
     if found is None:
         schedule.brought_up(session, environment, progress)

@@ -48,6 +48,7 @@ class State:
     failure: str
     modified: datetime
     serverless: bool
+    created: datetime
 
     @property
     def settled(self) -> bool:
@@ -90,6 +91,7 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
         failure=" ".join(answer.get("FailureReason", "").split()),
         modified=answer["LastModifiedTime"],
         serverless=any("CurrentServerlessConfig" in each for each in answer.get("ProductionVariants", [])),
+        created=answer["CreationTime"],
     )
 
 

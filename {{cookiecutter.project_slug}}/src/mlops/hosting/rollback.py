@@ -4,7 +4,7 @@ import time
 
 import boto3
 
-from mlops import aws
+from mlops import actor, aws
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.hosting import alarms, autoscaling, endpoints, rollouts, served, shadows
@@ -14,8 +14,9 @@ from mlops.registry.packages import Entry
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
 
-BY = "mlops rollback"
-"""Who rejects the version that is left; a second run knows by it that the first one finished."""
+WHY = "mlops rollback: "
+"""How the reason begins for which the version that is left is rejected; a second run knows by it that the first one
+finished."""
 
 
 def rollback(settings: Settings, environment: Environment, progress: Progress, to: int | None = None) -> Deployment:
@@ -57,7 +58,7 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
         stop_rollout(session, environment, found, leaving, progress)
         go_back(session, settings, environment, target, config, progress)
         if environment.is_challenger:
-            trial.begun(session, packages.describe(session, target.arn), anew=True)
+            trial.begun(session, packages.describe(session, target.arn), before=leaving)
     alarms.set_manual(session, environment, on=False, why="the rollback has ended")
     return Deployment(
         endpoint=endpoint,
@@ -141,7 +142,7 @@ def finished(session: boto3.Session, versions: list[Entry], serving: int, to: in
 def by_rollback(reason: str) -> bool:
     """Whether the last decision on a version was a rollback's."""
     last = approval.decisions(reason)[:1]
-    return bool(last) and last[0].who == BY
+    return bool(last) and last[0].what == "rejected" and last[0].why.startswith(WHY)
 
 
 def chosen(
@@ -201,8 +202,8 @@ def reject(
     for entry in sorted(versions, key=lambda each: each.version):
         if target.version < entry.version <= leaving and entry.status == "Approved":
             package = packages.describe(session, entry.arn)
-            why = f"{environment.endpoint_name} goes back to version {target.version}"
-            approval.record(session, package, "Rejected", BY, why)
+            why = f"{WHY}{environment.endpoint_name} goes back to version {target.version}"
+            approval.record(session, package, "Rejected", actor.tag(), why)
             progress(f"{entry.group} version {entry.version} is Rejected")
 
 

@@ -1,4 +1,4 @@
-"""A verdict is renewed when another version serves than the one that it was against, as when two have waited at once."""
+"""A verdict is renewed when another version serves than the one that it was against: two may have waited at once."""
 
 from collections.abc import Callable
 
@@ -73,9 +73,9 @@ def refuse_worse(
     _, decision = renewed(session, settings, environment, package, progress)
     if decision is None or decision.passed:
         return
-    why = "; ".join(decision.refusals)
-    approval.record(session, package, "Rejected", BY, f"the gate against {decision.against or 'what serves'}: {why}")
+    why, against = "; ".join(decision.refusals), decision.against or "what serves"
+    approval.record(session, package, "Rejected", BY, f"the gate against {against}: {why}")
     raise Failure(
-        f"{environment.endpoint_name}: {package.name} was approved, and {decision.against or 'another version'} came to "
-        f"serve since, against which the gate refuses it: {why}; it is now Rejected, what serves stays"
+        f"{environment.endpoint_name}: {package.name} was approved, and {against} came to serve since, against which "
+        f"the gate refuses it: {why}; it is now Rejected, what serves stays"
     )
