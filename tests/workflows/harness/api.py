@@ -116,6 +116,7 @@ def run(request: Request) -> Answer:
         "head_branch": found.event.ref.removeprefix("refs/heads/"),
         "actor": {"login": found.event.actor},
         "triggering_actor": {"login": found.event.actor},
+        "status": "completed" if found.finished else "in_progress",
         "conclusion": found.conclusion if found.finished else None,
     }
 

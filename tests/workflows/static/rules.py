@@ -40,8 +40,8 @@ GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruf
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
-READING_REVIEWS = {"approve", "reject"}
-WITH_TOKEN = {*READING_REVIEWS, "take-up", "retrain"}
+READING_RUNS = {"approve", "reject", "door"}
+WITH_TOKEN = {*READING_RUNS, "take-up", "retrain"}
 COMMAND = re.compile(r"\bmlops (?P<name>[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
@@ -62,7 +62,7 @@ class Needs:
     def permissions(self) -> dict[str, str]:
         """The least that its token has to allow."""
         wanted = {}
-        if READING_REVIEWS & self.commands:
+        if READING_RUNS & self.commands:
             wanted["actions"] = "read"
         if {"take-up", "retrain"} & self.commands:
             wanted["actions"] = "write"

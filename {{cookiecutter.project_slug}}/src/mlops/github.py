@@ -48,6 +48,22 @@ def run_url() -> str:
     return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else ""
 
 
+def run_id() -> str:
+    """The number of that run, the same in all its attempts; empty elsewhere."""
+    return os.environ.get("GITHUB_RUN_ID", "") if active() else ""
+
+
+def run(number: str) -> dict[str, Any] | None:
+    """A run of this repository, with its `status` and `conclusion`; None when there is none of that number."""
+    try:
+        found: dict[str, Any] = call("GET", f"/repos/{repository()}/actions/runs/{number}")
+    except rest.Refused as refusal:
+        if refusal.status != 404:
+            raise
+        return None
+    return found
+
+
 def branch() -> str:
     """The branch of a push, or the one that a pull request comes from; empty elsewhere."""
     return os.environ.get("GITHUB_HEAD_REF") or os.environ.get("GITHUB_REF_NAME", "")

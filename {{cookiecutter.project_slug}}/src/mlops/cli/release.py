@@ -72,6 +72,7 @@ def decide(
     json: bool,
 ) -> None:
     """Write a decision on a version, and say so."""
+    from mlops import github
     from mlops.laptop import sandbox
     from mlops.registry import approval
 
@@ -80,7 +81,8 @@ def decide(
     by, reason = reviewed(environment.approval_environment, what, by, reason)
     sandbox.connect(project)
     decision = approval.approve if what == "approved" else approval.reject
-    package = decision(project, environment, by=by, why=reason, version=version, only_waiting=from_review)
+    run = github.run_id() if from_review else ""
+    package = decision(project, environment, by=by, why=reason, version=version, only_waiting=from_review, run=run)
     display.show(package, f"{what}: {package.group} version {package.version}, by {by}", json)
 
 

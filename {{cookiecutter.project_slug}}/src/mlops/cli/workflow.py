@@ -1,4 +1,4 @@
-"""Commands that workflows run: find the role of a job, report on its model."""
+"""Commands that workflows run: find the role of a job, whose turn it is, report on its model."""
 
 from typing import Annotated
 
@@ -31,6 +31,27 @@ def roles(
     display.write_outputs(found.outputs())
     sentence = f"role: {found.role or 'none'}, for {found.seconds} s" if found.ready else f"not yet: {found.why_not}"
     display.show(found, sentence, json)
+
+
+@app.command()
+def door(
+    env: EnvironmentOption,
+    version: Annotated[str, typer.Option("--version", help="That was approved, by number or ARN.")] = "",
+    group: GroupOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Tell whether an approval is deployed here, or by the run that asked. Example: mlops door --env prod"""
+    from mlops import github
+    from mlops.hosting import deployment
+    from mlops.registry import doors
+
+    project, environment = opened(env, group=group)
+    approved = deployment.version_of(version, environment) if version else None
+    found = doors.door(project, environment, approved)
+    display.write_outputs({"deploys": str(found.deploys).lower()})
+    if not found.deploys:
+        github.summary(f"## {project.project}: nothing to deploy here\n\n{found.why}.\n")
+    display.show(found, f"{'deploys' if found.deploys else 'leaves it'}: {found.why}", json)
 
 
 @app.command("take-up")

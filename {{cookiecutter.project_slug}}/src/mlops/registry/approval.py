@@ -19,22 +19,27 @@ LIMIT = 1024
 BETWEEN = " | "
 """Between a decision and the ones before it; a reason can not hold it."""
 
-DECISION = re.compile(r"^(?P<what>approved|rejected) (?P<when>[0-9-]{10}T[0-9:.]{8,15}Z) by (?P<who>.+?): (?P<why>.*)$")
+DECISION = re.compile(
+    r"^(?P<what>approved|rejected) (?P<when>[0-9-]{10}T[0-9:.]{8,15}Z) by (?P<who>.+?)"
+    r"(?: in run (?P<run>[0-9]+))?: (?P<why>.*)$"
+)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided of a version: by whom, when and why."""
+    """What was decided of a version: by whom, when and why; in which run of GitHub, when its reviewers decided."""
 
     what: str
     when: datetime | None
     who: str
     why: str
+    run: str = ""
 
     def __str__(self) -> str:
         """One line that `decisions` reads back."""
         when = "" if self.when is None else self.when.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-        return f"{self.what} {when} by {self.who}: {self.why}"
+        where = f" in run {self.run}" if self.run else ""
+        return f"{self.what} {when} by {self.who}{where}: {self.why}"
 
 
 def decisions(reason: str) -> list[Decision]:
@@ -48,9 +53,8 @@ def decisions(reason: str) -> list[Decision]:
 def decision_of(line: str) -> Decision:
     """One decision from its line."""
     if match := DECISION.match(line):
-        return Decision(
-            what=match["what"], when=datetime.fromisoformat(match["when"]), who=match["who"], why=match["why"]
-        )
+        when = datetime.fromisoformat(match["when"])
+        return Decision(match["what"], when, match["who"], match["why"], match["run"] or "")
     return Decision(what="", when=None, who="", why=line)
 
 
@@ -61,6 +65,7 @@ def approve(
     why: str,
     version: int | None = None,
     only_waiting: bool = False,
+    run: str = "",
 ) -> ModelPackage:
     """Approve a waiting version, so that it can be deployed. Approving it again changes nothing.
 
@@ -71,6 +76,7 @@ def approve(
         why: the reason.
         version: its number; the newest when None. A rejected version is approved by its number only.
         only_waiting: leave a version alone that was decided on: who reviews a run has seen it wait, however long ago.
+        run: of GitHub, whose reviewers decide, and which deploys what they approve.
 
     Raises:
         NotFound: there is no such version, or the newest one does not wait.
@@ -78,7 +84,7 @@ def approve(
         BadInput: who or why is empty.
         Failure: it does not wait any more, and only one that waits is meant.
     """
-    return decide(settings, environment, "Approved", by, why, version, only_waiting)
+    return decide(settings, environment, "Approved", by, why, version, only_waiting, run)
 
 
 def reject(
@@ -88,9 +94,10 @@ def reject(
     why: str,
     version: int | None = None,
     only_waiting: bool = False,
+    run: str = "",
 ) -> ModelPackage:
     """Reject a version, so that it is never deployed again; see `approve`."""
-    return decide(settings, environment, "Rejected", by, why, version, only_waiting)
+    return decide(settings, environment, "Rejected", by, why, version, only_waiting, run)
 
 
 def decide(
@@ -101,6 +108,7 @@ def decide(
     why: str,
     version: int | None,
     only_waiting: bool = False,
+    run: str = "",
 ) -> ModelPackage:
     """Set the status of the version that was asked for, unless it has it."""
     by, why = one_line(by), one_line(why)
@@ -121,7 +129,7 @@ def decide(
         packages.refuse_unmade(package)
     if status == "Approved" and environment.is_champion and not was_approved(package):
         why = f"{why} ({trial.refuse_unproven(session, environment, package)})"
-    return record(session, package, status, by, why)
+    return record(session, package, status, by, why, run)
 
 
 def was_approved(package: ModelPackage) -> bool:
@@ -155,9 +163,11 @@ def again(environment: Environment, status: Status, package: ModelPackage) -> st
     return f"mlops {verb} {environment.options} --version {package.version}"
 
 
-def record(session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str) -> ModelPackage:
+def record(
+    session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str, run: str = ""
+) -> ModelPackage:
     """Write a decision on a version, before those that are on it."""
-    decision = Decision(what=status.lower(), when=datetime.now(UTC), who=by, why=why)
+    decision = Decision(what=status.lower(), when=datetime.now(UTC), who=by, why=why, run=run)
     trail = BETWEEN.join([str(decision), package.reason] if package.reason else [str(decision)])
     return packages.set_status(session, package, status, trail[:LIMIT].removesuffix(BETWEEN.rstrip()).rstrip())
 
