@@ -169,6 +169,12 @@ class Project:
         """What DVC's pointer of its raw data has to say now."""
         return pointer(self.path / "data" / "raw")
 
+    def gated(self, folder: Path) -> Path:
+        """Commit parameters by which the training waits for a file; the file."""
+        self.replace("params.yaml", "gate: ''", f"gate: {folder / 'go'}")
+        self.commit("wait")
+        return folder / "go"
+
     def mlops(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line in it."""
         source = project_settings.__file__

@@ -186,13 +186,6 @@ def test_names_of_jobs_keep_to_sagemakers_limit():
     assert "long-s" in name
 
 
-def gated(project, tmp_path):
-    """The project with a training script that waits for a file."""
-    project.replace("params.yaml", "gate: ''", f"gate: {tmp_path / 'go'}")
-    project.commit()
-    return tmp_path / "go"
-
-
 def until_training(process) -> str:
     """The name of the training job, once the runner says that it trains."""
     for line in process.stderr:
@@ -203,7 +196,7 @@ def until_training(process) -> str:
 
 @pytest.mark.slow
 def test_a_job_whose_runner_was_killed_is_adopted_by_the_next_run(cloud, unseen, run, said, tmp_path):
-    go = gated(unseen, tmp_path)
+    go = unseen.gated(tmp_path)
     with unseen.mlops("run", "--env", "feature") as runner:
         name = until_training(runner)
         runner.send_signal(signal.SIGKILL)
@@ -229,7 +222,7 @@ def test_two_runs_at_once_share_their_jobs(cloud, unseen, trained):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_cancelled_stops_the_job_that_it_started(cloud, unseen, tmp_path, number):
-    gated(unseen, tmp_path)
+    unseen.gated(tmp_path)
     with unseen.mlops("run", "--env", "feature") as runner:
         name = until_training(runner)
         runner.send_signal(number)
@@ -251,7 +244,7 @@ def test_the_real_pipeline_trains_a_good_model_from_a_folder_that_is_gone_afterw
 def test_a_run_that_may_wait_no_longer_leaves_its_job_with_a_note_of_the_commit(
     cloud, unseen, trained, said, progress, tmp_path, session, monkeypatch
 ):
-    go = gated(unseen, tmp_path)
+    go = unseen.gated(tmp_path)
     commit = unseen.git("rev-parse", "HEAD")
     monkeypatch.setenv("GITHUB_WORKFLOW_REF", "team/churn/.github/workflows/feature.yml@refs/heads/feature/ünd#so")
 
@@ -259,7 +252,18 @@ def test_a_run_that_may_wait_no_longer_leaves_its_job_with_a_note_of_the_commit(
         jobs.run_pipeline(unseen.settings, unseen.feature, progress, until=0)
 
     job = attempts.describe(session, "training", left.value.job)
-    assert waiting.of(session, job) == [waiting.Waiting(commit, "feature.yml", "feature/ünd#so")]
+    first = waiting.Waiting(commit, "feature.yml", "feature/ünd#so")
+    assert waiting.of(session, job) == [first]
+    # A second branch that is pushed at the same commit, and the same branch by another workflow.
+    others = [waiting.Waiting(commit, "feature.yml", "fix/same"), waiting.Waiting(commit, "own.yml", first.branch)]
+    for each in others:
+        monkeypatch.setenv(
+            "GITHUB_WORKFLOW_REF", f"team/churn/.github/workflows/{each.workflow}@refs/heads/{each.branch}"
+        )
+        waiting.note(session, job, commit)
+    assert {*waiting.of(session, job)} == {first, *others}
+    waiting.write(session, job, first.key, "")
+    assert {*waiting.of(session, job)} == {*others}
     with pytest.raises(Failure, match="is still at it"):
         jobs.trained_model(unseen.settings, unseen.feature)
     go.touch()

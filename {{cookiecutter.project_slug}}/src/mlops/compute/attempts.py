@@ -3,13 +3,15 @@
 import contextlib
 import math
 import time
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import aws
+from mlops import aws, github
 from mlops.display import Progress
 from mlops.errors import Failure
 
@@ -25,6 +27,9 @@ LINES_READ, LAST_LINES = 100, 12
 
 SHORTEST_POLL, LONGEST_POLL = 0.1, 15.0
 """Seconds between two looks at a job: a twentieth of its age, within these."""
+
+
+THIS_PROCESS = f"process {uuid.uuid4().hex}"
 
 
 class ScriptFailed(Failure):
@@ -50,6 +55,20 @@ class Job:
     description: dict[str, Any]
 
     @property
+    def starter(self) -> str:
+        """Who started it; see `starter`."""
+        return str((self.description.get("Environment") or {}).get("MLOPS_STARTED_BY", ""))
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether SageMaker stopped it at its limit, rather than somebody."""
+        if self.description.get("SecondaryStatus") in {"MaxRuntimeExceeded", "MaxWaitTimeExceeded"}:
+            return True
+        began, ended = (self.description.get(f"{self.kind.title()}{each}Time") for each in ("Start", "End"))
+        limit = self.description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", math.inf)
+        return bool(began and ended and (ended - began).total_seconds() >= limit)
+
+    @property
     def arn(self) -> str:
         """Its ARN."""
         return str(self.description[f"{self.kind.title()}JobArn"])
@@ -64,6 +83,11 @@ def name_of(project: str, environment: str, stage: str, key: str, attempt: int) 
     """`<slug>-<env>-<stage>-<key8>-<attempt>`; a stage's name too long for SageMaker's limit is cut."""
     room = NAME_LIMIT - len(f"{project}-{environment}--{key[:8]}-{ATTEMPTS_LIMIT}")
     return f"{project}-{environment}-{stage.replace('_', '-')[:room].rstrip('-')}-{key[:8]}-{attempt}"
+
+
+def starter() -> str:
+    """Who starts jobs here, as jobs say it: a run of a workflow, the same in all its attempts; else this process."""
+    return github.run_url() or THIS_PROCESS
 
 
 def describe(session: boto3.Session, kind: Kind, name: str) -> Job | None:
@@ -114,6 +138,24 @@ def wait(session: boto3.Session, job: Job, progress: Progress, until: float = ma
     if current is None:
         raise Failure(f"{job.name}: the job is gone; run the same command again")
     return current
+
+
+@contextlib.contextmanager
+def stopped_when_cancelled(session: boto3.Session, kind: Kind, name: str, progress: Progress) -> Iterator[None]:
+    """While a job is begun or waited for: a cancelled run stops what it started, and leaves what another one did.
+
+    Who started it is asked of the job itself: this process may have adopted a job of an earlier attempt of its run, and
+    another run may have been first with one that this process meant to create.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        with contextlib.suppress(Failure):
+            job = describe(session, kind, name)
+            if job is not None and not job.ended and job.starter == starter():
+                progress(f"stopping job {name}")
+                stop(session, kind, name)
+        raise
 
 
 def stop(session: boto3.Session, kind: Kind, name: str) -> None:

@@ -31,6 +31,7 @@ class JobRequest:
         inputs: channel → `s3://` prefix or object.
         output: `s3://` prefix of all that it writes.
         arguments: what the script is told.
+        starter: who starts it; the job carries it, so that only its own run stops it.
         kms_key: ARN of the key that encrypts what it reads and writes; the defaults of AWS when None.
     """
 
@@ -46,6 +47,7 @@ class JobRequest:
     output: str
     arguments: dict[str, str] = field(default_factory=dict)
     kms_key: str | None = None
+    starter: str = ""
 
 
 def command_line(arguments: dict[str, str]) -> list[str]:
@@ -81,6 +83,7 @@ def processing_environment(request: JobRequest) -> dict[str, str]:
         "SM_HPS": json.dumps(request.arguments),
         "PYTHONPATH": PROCESSING_CODE,
         "MLOPS_STAGE_KEY": request.key,
+        "MLOPS_STARTED_BY": request.starter,
     }
     # The parameters are on the command line in any case; a processing job takes no longer value.
     return {name: value for name, value in variables.items() if len(value) <= PROCESSING_VALUE_LIMIT}
@@ -88,4 +91,5 @@ def processing_environment(request: JobRequest) -> dict[str, str]:
 
 def training_environment(request: JobRequest) -> dict[str, str]:
     """The variables that a training job has beside those that SageMaker sets."""
-    return {"PYTHONPATH": TRAINING_CODE, "MLOPS_STAGE_KEY": request.key}
+    own = {"MLOPS_STAGE_KEY": request.key, "MLOPS_STARTED_BY": request.starter}
+    return {"PYTHONPATH": TRAINING_CODE, **own}

@@ -128,22 +128,25 @@ def done(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
     for attempt in itertools.count(1):
         name = run.name(stage, key, attempt)
         job = attempts.describe(run.session, kind, name)
+        begins = job is None
         if job is None:
-            return finished(run, stage, started(run, stage, request(run, stage, sources, key, name)))
+            job = started(run, stage, request(run, stage, sources, key, name))
         if job.key != key:
             continue
-        if job.status in {"Failed", "Stopped"}:
+        if begins or job.status == "InProgress":
+            if not begins:
+                run.progress(f"{stage.name}: job {name} is at it already; waiting for it")
+            if ended := awaited(run, stage, job):
+                return finished(run, stage, ended)
+        elif job.status in {"Failed", "Stopped"}:
             if job.name == run.after:
                 raise attempts.failure(run.session, stage.name, job)
-            continue
-        if job.status == "Completed" and is_whole(run, stage, job):
+        elif job.status == "Completed" and is_whole(run, stage, job):
             run.progress(f"{stage.name}: unchanged, job {name} has made it; nothing is started")
             return job
-        if job.status == "InProgress":
-            run.progress(f"{stage.name}: job {name} is at it already; waiting for it")
-            return finished(run, stage, attempts.wait(run.session, job, run.progress, run.until))
-        # One that is being stopped, or whose output is damaged: another attempt follows it.
-        attempts.wait(run.session, job, run.progress, run.until)
+        else:
+            # One that is being stopped, or whose output is damaged: another attempt follows it.
+            waited(run, stage, job)
     raise Failure(f"{stage.name}: every attempt is taken")
 
 
@@ -165,24 +168,44 @@ def request(run: Run, stage: Stage, sources: dict[str, Source], key: str, name: 
         # A training job adds its name itself.
         output=home if run.kind(stage) == "training" else f"{home}{name}/output/",
         arguments=stage.arguments,
+        starter=attempts.starter(),
     )
 
 
 def started(run: Run, stage: Stage, wanted: JobRequest) -> Job:
-    """Start a job and wait for its end; when this process is interrupted, the job is stopped."""
+    """The job that was wanted, as it has begun: started here, or by another run that was first."""
     kind = run.kind(stage)
-    try:
+    with attempts.stopped_when_cancelled(run.session, kind, wanted.name, run.progress):
         with tempfile.TemporaryDirectory() as folder:
             only_declared(run, stage, Path(folder))
             create(run, kind, wanted, Path(folder))
         job = attempts.describe(run.session, kind, wanted.name)
-        if job is None:
-            raise Failure(f"{stage.name}: job {wanted.name} was created and is gone; run the same command again")
-        return attempts.wait(run.session, job, run.progress, run.until)
-    except KeyboardInterrupt:
-        run.progress(f"{stage.name}: stopping job {wanted.name}")
-        attempts.stop(run.session, kind, wanted.name)
-        raise
+    if job is None:
+        raise Failure(f"{stage.name}: job {wanted.name} was created and is gone; run the same command again")
+    return job
+
+
+def awaited(run: Run, stage: Stage, job: Job) -> Job | None:
+    """The job when it has ended; None when another run had started it, and it was stopped before its end.
+
+    That run was cancelled, or somebody was done with it; this one wants the result none the less.
+    """
+    ended = waited(run, stage, job)
+    if ended.status != "Stopped" or ended.ran_out or ended.starter == attempts.starter():
+        return ended
+    run.progress(f"{stage.name}: job {job.name} of another run was stopped; another attempt follows it")
+    return None
+
+
+def waited(run: Run, stage: Stage, job: Job) -> Job:
+    """The job when it has ended, however it has; when this run is cancelled, it stops a job of its own.
+
+    Raises:
+        StillTraining: it has not ended for as long as this run may wait.
+    """
+    with attempts.stopped_when_cancelled(run.session, job.kind, job.name, run.progress):
+        current = attempts.wait(run.session, job, run.progress, run.until)
+        return current if current.ended else left(run, stage, current)
 
 
 def create(run: Run, kind: attempts.Kind, wanted: JobRequest, folder: Path) -> None:
@@ -213,10 +236,7 @@ def finished(run: Run, stage: Stage, job: Job) -> Job:
 
     Raises:
         Failure: it has not, or what it made is damaged.
-        StillTraining: it has not ended.
     """
-    if not job.ended:
-        job = left(run, stage, job)
     if job.status != "Completed":
         raise attempts.failure(run.session, stage.name, job)
     if not is_whole(run, stage, job):

@@ -71,38 +71,38 @@ def done(
         name = attempts.name_of(settings.project, environment.name, STAGE, wanted.key, attempt)
         job = attempts.describe(session, "transform", name)
         if job is None:
-            return finished(session, started(session, settings, environment, wanted, name, progress)), True
+            job = started(session, settings, environment, wanted, name, progress)
+            return finished(session, job), True
         if job.status == "Completed" and is_whole(session, wanted, job):
             progress(f"{name} has transformed the same files by the same model; nothing is started")
             return job, False
-        if job.status == "InProgress":
+        adopted = job.status == "InProgress"
+        if adopted:
             progress(f"{name} is at it already; waiting for it")
-            return finished(session, attempts.wait(session, job, progress)), True
-        # One that failed, or whose output is gone: another attempt follows it.
-        attempts.wait(session, job, progress)
+        with attempts.stopped_when_cancelled(session, "transform", name, progress):
+            job = attempts.wait(session, job, progress)
+        # One that was stopped, that failed before, or whose output is gone: another attempt follows it.
+        if adopted and job.status != "Stopped":
+            return finished(session, job), True
     raise Failure(f"{wanted.source}: every attempt is taken")
 
 
 def started(
     session: boto3.Session, settings: Settings, environment: Environment, wanted: Wanted, name: str, progress: Progress
 ) -> Job:
-    """Start a job and wait for its end; when this process is interrupted, the job is stopped."""
+    """Start a job, unless another run is first, and wait for its end; when cancelled, a job of this run is stopped."""
     progress(f"starting {name}: {len(wanted.files)} files through {wanted.model}")
-    try:
-        aws.client(session, "sagemaker").create_transform_job(**parameters(settings, environment, wanted, name))
-    except (ClientError, BotoCoreError) as error:
-        # Another run was first: its job is waited for.
-        if aws.code_of(error) != "ResourceInUse":
-            raise Failure(f"CreateTransformJob {name}: {aws.reason(error)}") from error
-    try:
+    with attempts.stopped_when_cancelled(session, "transform", name, progress):
+        try:
+            aws.client(session, "sagemaker").create_transform_job(**parameters(settings, environment, wanted, name))
+        except (ClientError, BotoCoreError) as error:
+            # Another run was first: its job is waited for.
+            if aws.code_of(error) != "ResourceInUse":
+                raise Failure(f"CreateTransformJob {name}: {aws.reason(error)}") from error
         job = attempts.describe(session, "transform", name)
         if job is None:
             raise Failure(f"{name} was created and is gone; run the same command again")
         return attempts.wait(session, job, progress)
-    except KeyboardInterrupt:
-        progress(f"stopping {name}")
-        attempts.stop(session, "transform", name)
-        raise
 
 
 def parameters(settings: Settings, environment: Environment, wanted: Wanted, name: str) -> dict[str, Any]:
@@ -132,6 +132,7 @@ def parameters(settings: Settings, environment: Environment, wanted: Wanted, nam
         # Models differ in whether their answers end with a line; empty lines are easily passed over.
         "TransformOutput": {**output, **({"AssembleWith": "Line"} if wanted.by_line else {})},
         "TransformResources": resources,
+        "Environment": {"MLOPS_STARTED_BY": attempts.starter()},
         "Tags": groups.tags(settings, environment),
     }
 

@@ -1,5 +1,6 @@
 """Commits that wait for a job: their runs could wait no longer and have ended, and the job's tags name them."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
@@ -14,7 +15,9 @@ from mlops.errors import BadInput, Failure, NotFound
 from mlops.settings.project import Environment, Settings
 
 TAG = "mlops:waits:"
-"""How the key of a tag begins that names a commit; its value is the workflow to go on with, empty when it does."""
+"""How the key of a tag begins that names a commit; its value is the workflow to go on with, empty when it does.
+
+The key ends with a hash of workflow and branch: two branches at one commit both wait, and a key has 128 characters."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -33,6 +36,17 @@ class Waiting:
     workflow: str
     branch: str
 
+    @property
+    def key(self) -> str:
+        """The key of its tag."""
+        place = hashlib.sha256(f"{self.workflow}@{self.branch}".encode()).hexdigest()[:12]
+        return f"{TAG}{self.commit}:{place}"
+
+    @property
+    def value(self) -> str:
+        """The value of its tag while it waits, without the characters that a tag does not take."""
+        return f"{self.workflow}@{quote(self.branch, safe='/').replace('%', '=')}"
+
 
 @dataclass(frozen=True)
 class TakenUp:
@@ -47,14 +61,14 @@ class TakenUp:
 
 def note(session: boto3.Session, job: Job, commit: str) -> None:
     """Write on a job that a commit waits for it, and by which workflow it goes on."""
-    workflow, branch = github.workflow()
-    write(session, job, commit, f"{workflow}@{quote(branch, safe='/').replace('%', '=')}")
+    waiting = Waiting(commit, *github.workflow())
+    write(session, job, waiting.key, waiting.value)
 
 
-def write(session: boto3.Session, job: Job, commit: str, value: str) -> None:
-    """Write a commit's tag on a job."""
+def write(session: boto3.Session, job: Job, key: str, value: str) -> None:
+    """Write a tag on a job."""
     with aws.explained("AddTags", job.arn):
-        aws.client(session, "sagemaker").add_tags(ResourceArn=job.arn, Tags=[{"Key": f"{TAG}{commit}", "Value": value}])
+        aws.client(session, "sagemaker").add_tags(ResourceArn=job.arn, Tags=[{"Key": key, "Value": value}])
 
 
 def of(session: boto3.Session, job: Job) -> list[Waiting]:
@@ -65,7 +79,7 @@ def of(session: boto3.Session, job: Job) -> list[Waiting]:
     found = []
     for key, value in tags.items():
         workflow, at, branch = value.partition("@")
-        commit = key.removeprefix(TAG)
+        commit, _, _ = key.removeprefix(TAG).partition(":")
         if key.startswith(TAG) and COMMIT.fullmatch(commit) and at:
             found.append(Waiting(commit, workflow, unquote(branch.replace("=", "%"))))
     return found
@@ -114,7 +128,7 @@ def taken_up(session: boto3.Session, job: Job, waiting: Waiting) -> TakenUp:
     if not why_not:
         github.dispatch(waiting.workflow, waiting.branch, {"job": job.name})
     # After the start: a crash between the two starts it twice, the other way round it would be lost.
-    write(session, job, waiting.commit, "")
+    write(session, job, waiting.key, "")
     return TakenUp(waiting.commit, waiting.workflow, waiting.branch, not why_not, why_not)
 
 
