@@ -1,11 +1,14 @@
 """What a workflow asks GitHub: who has reviewed its run, and the one comment on a pull request."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mlops import github as client
 from mlops.errors import BadInput, Failure
+from mlops.rest import Refused
 
 APPROVALS = ("GET", "/repos/team/churn/actions/runs/77/approvals")
 PULLS = ("GET", "/repos/team/churn/pulls")
@@ -127,7 +130,8 @@ def test_pull_requests_of_the_branch_are_found_and_no_others(github):
 
 
 def entry(number, body, kind="Bot"):
-    return {"id": number, "body": body, "user": {"type": kind}, "html_url": f"https://github.com/comment/{number}"}
+    user = {"type": kind, "login": "github-actions[bot]" if kind == "Bot" else "mira"}
+    return {"id": number, "body": body, "user": user, "html_url": f"https://github.com/comment/{number}"}
 
 
 def test_the_first_report_is_a_new_comment(github):
@@ -135,7 +139,7 @@ def test_the_first_report_is_a_new_comment(github):
     github.answers["POST", COMMENTS[1]] = entry(3, "")
 
     assert client.comment(5, MARKER, "text") == "https://github.com/comment/3"
-    assert github.asked[-1] == ("POST", COMMENTS[1], {"body": f"{MARKER}\ntext"})
+    assert ("POST", COMMENTS[1], {"body": f"{MARKER}\ntext"}) in github.asked
 
 
 def test_the_next_report_replaces_it_wherever_it_is_in_a_long_talk(github):
@@ -144,6 +148,78 @@ def test_the_next_report_replaces_it_wherever_it_is_in_a_long_talk(github):
 
     assert client.comment(5, MARKER, "new") == "https://github.com/comment/999"
     assert github.asked[-1][2] == {"body": f"{MARKER}\nnew"}
+
+
+class Comments:
+    """The comments on a pull request as GitHub keeps them; `before` is done once, before a request of a method."""
+
+    def __init__(self, *there):
+        self.there, self.before = {each["id"]: each for each in there}, {}
+
+    def call(self, method, path, body=None):
+        self.before.pop(method, lambda: None)()
+        number = path.partition("?")[0].rpartition("/")[2]
+        if method == "GET":
+            return list(self.there.values())
+        if method == "DELETE":
+            if int(number) not in self.there:
+                raise Refused("GitHub DELETE: 404 Not Found", 404)
+            del self.there[int(number)]
+            return None
+        number = int(number) if method == "PATCH" else max(self.there, default=0) + 1
+        self.there[number] = entry(number, body["body"])
+        return self.there[number]
+
+    @property
+    def texts(self):
+        return [each["body"].removeprefix(f"{MARKER}\n") for each in self.there.values()]
+
+
+@pytest.fixture
+def comments(github, monkeypatch):
+    """No comment yet."""
+    found = Comments()
+    monkeypatch.setattr(client, "call", found.call)
+    return found
+
+
+def test_a_run_that_writes_the_first_report_after_another_has_written_it_replaces_it(comments):
+    # Both have looked, and have found none.
+    comments.before["POST"] = lambda: client.comment(5, MARKER, "of another run")
+
+    assert client.comment(5, MARKER, "of this run") == "https://github.com/comment/1"
+
+    assert comments.texts == ["of this run"]
+
+
+def test_however_two_runs_write_the_first_report_at_once_one_is_left(comments, monkeypatch):
+    both, whole = threading.Barrier(2), comments.call
+
+    def call(method, path, body=None):
+        if method == "POST":
+            both.wait(timeout=10)
+        with lock:
+            return whole(method, path, body)
+
+    lock = threading.Lock()
+    monkeypatch.setattr(client, "call", call)
+    with ThreadPoolExecutor(2) as runs:
+        addresses = set(runs.map(lambda text: client.comment(5, MARKER, text), ["one", "two"]))
+
+    assert addresses == {"https://github.com/comment/1"}
+    assert comments.texts in (["one"], ["two"])
+
+
+def test_a_surplus_of_old_days_is_deleted_and_what_others_wrote_stays(comments):
+    written = [entry(3, f"{MARKER}\nnewer"), entry(2, f"{MARKER}\nolder"), entry(4, f"> {MARKER}", "User")]
+    comments.there = {each["id"]: each for each in written}
+    comments.there[5] = {**entry(5, f"we quote {MARKER}"), "user": {"type": "Bot", "login": "another[bot]"}}
+
+    assert client.comment(5, MARKER, "now").endswith("/2")
+
+    assert {number: each["body"] for number, each in comments.there.items()} == {
+        2: f"{MARKER}\nnow", 4: f"> {MARKER}", 5: f"we quote {MARKER}",
+    }  # fmt: skip
 
 
 def test_a_person_who_quotes_the_marker_keeps_the_comment(github):
@@ -159,7 +235,7 @@ def test_a_report_too_long_for_a_comment_is_cut_and_says_where_the_rest_is(githu
 
     client.comment(5, MARKER, "x" * 100_000)
 
-    body = github.asked[-1][2]["body"]
+    [body] = [content["body"] for method, _, content in github.asked if method == "POST"]
     assert len(body) < 65_536
     assert body.endswith("the rest is in the summary of https://github.com/team/churn/actions/runs/77")
 

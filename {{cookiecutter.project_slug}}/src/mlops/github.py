@@ -170,6 +170,9 @@ def pull_requests(head: str) -> list[int]:
 def comment(number: int, marker: str, text: str) -> str:
     """Write the one comment on a pull request that a marker names: the one that is there, or a new one.
 
+    Two runs that both find none both write one. Each looks again after that: the oldest stays, with the text of whoever
+    came second, and the others are deleted.
+
     Args:
         number: of the pull request.
         marker: what this comment holds and no other does, such as an HTML comment.
@@ -181,14 +184,34 @@ def comment(number: int, marker: str, text: str) -> str:
     body = f"{marker}\n{text}"
     if len(body) > COMMENT_LIMIT:
         body = f"{body[:COMMENT_LIMIT]}\n\n… the rest is in the summary of {run_url() or 'the run'}"
-    comments = f"/repos/{repository()}/issues/{number}/comments"
-    # A person may have quoted the marker: only a bot's comment is ours.
-    own = [each for each in listing(comments) if marker in (each["body"] or "") and each["user"]["type"] == "Bot"]
-    if own:
-        answer = call("PATCH", f"/repos/{repository()}/issues/comments/{own[0]['id']}", {"body": body})
-    else:
-        answer = call("POST", comments, {"body": body})
+    there = marked(number, marker)
+    if not there:
+        written = call("POST", f"/repos/{repository()}/issues/{number}/comments", {"body": body})
+        there = [each for each in marked(number, marker) if each["user"] == written["user"]] or [written]
+        if there[0]["id"] == written["id"]:
+            remove(there[1:])
+            return str(written["html_url"])
+    answer = call("PATCH", f"/repos/{repository()}/issues/comments/{there[0]['id']}", {"body": body})
+    remove([each for each in there[1:] if each["user"] == answer["user"]])
     return str(answer["html_url"])
+
+
+def marked(number: int, marker: str) -> list[dict[str, Any]]:
+    """Our comments on a pull request that hold a marker, the oldest first."""
+    entries = listing(f"/repos/{repository()}/issues/{number}/comments")
+    # A person may have quoted the marker: only a bot's comment is ours.
+    own = [each for each in entries if marker in (each["body"] or "") and each["user"]["type"] == "Bot"]
+    return sorted(own, key=lambda each: int(each["id"]))
+
+
+def remove(comments: list[dict[str, Any]]) -> None:
+    """Delete comments, of which another run may have deleted some."""
+    for each in comments:
+        try:
+            call("DELETE", f"/repos/{repository()}/issues/comments/{each['id']}")
+        except rest.Refused as refusal:
+            if refusal.status != 404:
+                raise
 
 
 def listing(path: str, **query: str) -> list[dict[str, Any]]:
