@@ -35,6 +35,19 @@ def test_all_is_well_after_the_bootstrap_and_nothing_is_changed(hub, made, exami
     assert "asks mira" in checks["environment prod-approval"]["found"]
 
 
+def test_it_says_whether_workflows_may_open_pull_requests_and_leaves_that_to_people(hub, made, examined):
+    said = []
+    for made.opens in (False, True):
+        code, checks = examined()
+        assert (code, hub.writes()) == (0, [])
+        said.append(checks["token of workflows"]["found"])
+
+    assert said == [
+        "may read; may not open pull requests: a person opens those of retrain",
+        "may read; may open pull requests and approve them",
+    ]
+
+
 def loosen_token(made):
     made.token = "write"
 

@@ -140,7 +140,7 @@ def delete_variable(hub: Hub, parts: Parts, body: Any) -> Answer:
 @deed(f"GET {R}/actions/permissions/workflow")
 def token(hub: Hub, parts: Parts, body: Any) -> Answer:
     found = hub.repository(parts)
-    return 200, {"default_workflow_permissions": found.token, "can_approve_pull_request_reviews": False}
+    return 200, {"default_workflow_permissions": found.token, "can_approve_pull_request_reviews": found.opens}
 
 
 @deed(f"PUT {R}/actions/permissions/workflow")

@@ -50,6 +50,7 @@ class Repository:
     description: str | None
     folder: Path
     default_branch: str = "master"
+    opens: bool = False
     token: str = "write"
     immutable: bool = True
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)

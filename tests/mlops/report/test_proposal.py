@@ -38,11 +38,17 @@ def done(github) -> list[tuple[str, str]]:
     return [(method, path) for method, path, _ in github.asked if method != "GET"]
 
 
-def propose():
-    return proposal.propose(DATA, COMMIT, "drift <b> @all", lambda line: None)
+@pytest.fixture
+def propose(project, administrator, monkeypatch):
+    """Proposes the same data in an environment whose bucket remembers nothing yet."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "sandbox-111111111111")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+    feature = project.environment("feature")
+    yield lambda: proposal.propose(project, feature, DATA, COMMIT, "drift <b> @all", lambda line: None)
+    administrator(feature, "s3").delete_object(Bucket=feature.bucket, Key="proposed/bbbbbbbbbbbb")
 
 
-def test_new_data_is_a_branch_a_training_and_a_pull_request(writable):
+def test_new_data_is_a_branch_a_training_and_a_pull_request(writable, propose):
     found = propose()
 
     assert (found.branch, found.address, found.new) == (BRANCH, "https://github.com/pull/9", True)
@@ -57,7 +63,7 @@ def test_new_data_is_a_branch_a_training_and_a_pull_request(writable):
     assert "`a\\|b'c.csv`" in bodies[3]["body"]
 
 
-def test_a_run_that_broke_off_is_carried_on_where_it_was(writable):
+def test_a_run_that_broke_off_is_carried_on_where_it_was(writable, propose):
     del writable.answers[OPENED]
     with pytest.raises(Failure, match="404"):
         propose()
@@ -71,7 +77,7 @@ def test_a_run_that_broke_off_is_carried_on_where_it_was(writable):
 
 
 @pytest.mark.parametrize("state", ["open", "closed"])
-def test_what_people_have_seen_is_not_proposed_again(writable, state):
+def test_what_people_have_seen_is_not_proposed_again(writable, propose, state):
     pull = {"number": 9, "state": state, "head": {"ref": BRANCH}, "html_url": "https://github.com/pull/9"}
     writable.answers["GET", f"{REPOSITORY}/pulls"] = [pull]
 
@@ -85,7 +91,9 @@ def test_an_object_whose_key_leads_elsewhere_is_refused(tmp_path, name):
         incoming.place(tmp_path / "raw", name)
 
 
-def test_where_no_workflow_may_open_pull_requests_a_person_is_told_where_to(writable, monkeypatch):
+@pytest.fixture
+def forbidden(writable, monkeypatch):
+    """GitHub as a new repository is: no workflow may open a pull request."""
     whole = proposal.github.call
 
     def refused(method, path, body=None):
@@ -94,8 +102,36 @@ def test_where_no_workflow_may_open_pull_requests_a_person_is_told_where_to(writ
         return whole(method, path, body)
 
     monkeypatch.setattr(proposal.github, "call", refused)
+    return writable
+
+
+PAGE = f"https://github.com/team/churn/compare/dev...{BRANCH}?expand=1"
+
+
+def test_where_no_workflow_may_open_pull_requests_a_person_is_told_where_to_and_by_which_setting(
+    forbidden, propose, project
+):
     found = propose()
 
     assert not found.opened
-    assert found.address == f"https://github.com/team/churn/compare/dev...{BRANCH}?expand=1"
-    assert done(writable)[-1] == STARTED
+    assert found.address == PAGE
+    assert done(forbidden)[-1] == STARTED
+    said = proposal.told(project, found, "drift")
+    assert PAGE in said
+    assert "Actions, General, `Allow GitHub Actions to create and approve pull requests`" in said
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["waits", "its branch was deleted"])
+def test_what_no_workflow_may_open_is_proposed_once_too(forbidden, propose, project, gone):
+    propose()
+    if not gone:
+        forbidden.answers[HEAD] = {"object": {"sha": "d" * 40}}
+    forbidden.asked.clear()
+
+    found = propose()
+
+    assert done(forbidden) == []
+    assert (found.new, found.address) == (False, "" if gone else PAGE)
+    said = proposal.told(project, found, "the schedule")
+    assert "Nothing is trained" in said
+    assert (f"delete s3://{project.environment('feature').bucket}/proposed/bbbbbbbbbbbb" in said) is gone

@@ -187,12 +187,12 @@ def comment(number: int, marker: str, text: str) -> str:
     there = marked(number, marker)
     if not there:
         written = call("POST", f"/repos/{repository()}/issues/{number}/comments", {"body": body})
-        there = [each for each in marked(number, marker) if each["user"] == written["user"]] or [written]
+        there = [each for each in marked(number, marker) if author(each) == author(written)] or [written]
         if there[0]["id"] == written["id"]:
             remove(there[1:])
             return str(written["html_url"])
     answer = call("PATCH", f"/repos/{repository()}/issues/comments/{there[0]['id']}", {"body": body})
-    remove([each for each in there[1:] if each["user"] == answer["user"]])
+    remove([each for each in there[1:] if author(each) == author(answer)])
     return str(answer["html_url"])
 
 
@@ -202,6 +202,11 @@ def marked(number: int, marker: str) -> list[dict[str, Any]]:
     # A person may have quoted the marker: only a bot's comment is ours.
     own = [each for each in entries if marker in (each["body"] or "") and each["user"]["type"] == "Bot"]
     return sorted(own, key=lambda each: int(each["id"]))
+
+
+def author(comment: dict[str, Any]) -> str:
+    """Who wrote a comment."""
+    return str((comment.get("user") or {}).get("login", ""))
 
 
 def remove(comments: list[dict[str, Any]]) -> None:

@@ -85,7 +85,7 @@ def retrain(
     project, environment = opened(env)
     arrivals = incoming.arrived(project, environment, display.progress)
     commit = git.commit_of(project.root, "HEAD")
-    found = proposal.propose(arrivals, commit, reason, display.progress) if arrivals else None
+    found = proposal.propose(project, environment, arrivals, commit, reason, display.progress) if arrivals else None
     text = proposal.told(project, found, reason)
     github.summary(text)
     display.show(found, text, json)

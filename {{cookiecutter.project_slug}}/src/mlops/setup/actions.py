@@ -23,7 +23,8 @@ def steps(repository: Repository, there: bool, own: bool) -> list[Step]:
 
 def token(repository: Repository, there: bool, own: bool) -> Step:
     """Workflows that ask for nothing may only read."""
-    right = there and repository.ask("GET", TOKEN)["default_workflow_permissions"] == "read"
+    now = repository.ask("GET", TOKEN) if there else {"default_workflow_permissions": "read"}
+    right = there and now["default_workflow_permissions"] == "read"
 
     def act() -> None:
         try:
@@ -33,7 +34,12 @@ def token(repository: Repository, there: bool, own: bool) -> Step:
                 raise Unavailable(f"{error}; the organisation decides it") from error
             raise
 
-    return Step("token of workflows", deed(there, right, own), "may read" if right or not there else "may write", act)
+    # Left to people: a workflow that may open pull requests may approve them too, its author's own.
+    opens = "open pull requests and approve them"
+    if not now.get("can_approve_pull_request_reviews"):
+        opens = "not open pull requests: a person opens those of retrain"
+    detail = f"may {now['default_workflow_permissions']}; may {opens}"
+    return Step("token of workflows", deed(there, right, own), detail, act)
 
 
 def subject(repository: Repository, there: bool, own: bool) -> Step:
