@@ -126,6 +126,7 @@ class Front:
         else:
             needed = services.permission(service, operation, parameters, caller)
             self._let_through(caller, service, operation, needed)
+            services.check(operation, parameters)
         if operation == "SimulatePrincipalPolicy":
             return Response.of_xml(services.simulate(self.sandbox, parameters))
         if operation == "ListServiceQuotas":

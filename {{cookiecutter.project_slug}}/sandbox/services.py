@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,6 +14,7 @@ from sandbox.authorization import Permission, refused_because
 from sandbox.operations import Caller, Refusal
 from sandbox.sandbox import Sandbox
 
+_MOST_POINTS = 1440
 _PREFIXES = {"monitoring": "cloudwatch"}
 """Services whose prefix in IAM is not their signing name."""
 
@@ -42,6 +45,24 @@ def permission(service: str, operation: str, parameters: Mapping[str, Any], call
     action = f"{_PREFIXES.get(service, service)}:{operation}"
     context = {"cloudwatch:namespace": [parameters["Namespace"]]} if "Namespace" in parameters else {}
     return [Permission(action, arn, context) for arn in _resources(service, parameters, caller)]
+
+
+def check(operation: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what CloudWatch refuses and moto answers: more datapoints than one answer holds."""
+    if operation != "GetMetricStatistics" or not {"StartTime", "EndTime", "Period"} <= parameters.keys():
+        return
+    points = (_moment(parameters["EndTime"]) - _moment(parameters["StartTime"])) / float(parameters["Period"])
+    if points > _MOST_POINTS:
+        raise Refusal(
+            "InvalidParameterCombination",
+            f"You have requested up to {math.ceil(points):,} datapoints, which exceeds the limit of {_MOST_POINTS:,}. "
+            "You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
+        )
+
+
+def _moment(given: Any) -> float:
+    """A time in seconds: JSON has it so, a query as text."""
+    return float(given) if isinstance(given, int | float) else datetime.fromisoformat(str(given)).timestamp()
 
 
 def simulate(sandbox: Sandbox, parameters: Mapping[str, str]) -> str:

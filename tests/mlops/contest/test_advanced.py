@@ -7,10 +7,12 @@ import pytest
 
 from mlops.checks import contract
 from mlops.errors import Failure, NotApproved
-from mlops.hosting import deployment, endpoints, teardown
-from mlops.registry import approval, history, packages, status
+from mlops.hosting import deployment, endpoints, shadows, teardown
+from mlops.hosting.served import mark
+from mlops.registry import approval, groups, history, packages, status
 from mlops.reporting import report
 from mlops.settings.project import Environment
+from mlops.settings.serving import Shadow
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +111,36 @@ def test_a_promotion_that_was_killed_between_the_groups_fills_the_second(
     found = advanced.promote(source.fingerprint, advanced.prod)
 
     assert [(each.group, each.version) for each in found] == [("churn-prod-champion", 1), ("churn-prod-challenger", 1)]
+
+
+def test_versions_of_the_group_before_a_switch_are_known_by_their_model_and_not_by_their_number(advanced: Any) -> None:
+    """A switch to advanced was killed: the endpoint serves version 3 of churn-prod still, which is champion's 2."""
+    session, project = advanced.session(advanced.prod), advanced.settings
+    copies = [advanced.promote(advanced.in_dev(label).fingerprint, advanced.prod)[0] for label in ("first", "second")]
+    copies = [packages.set_status(session, each, "Approved", "") for each in copies]
+    mark(session, project, advanced.prod, endpoints.prepare(session, project, advanced.prod, copies[0]))
+    groups.create_group(session, project, advanced.prod, "churn-prod")
+    basic = advanced.prod.model_copy(update={"groups": ()})
+    for number, source in enumerate([copies[1], *copies]):
+        last = packages.create(
+            session,
+            "churn-prod",
+            source.fingerprint,
+            packages.token("before", str(number)),
+            ModelPackageDescription=packages.description(source.fingerprint, source.commit),
+            ModelApprovalStatus="Approved",
+            InferenceSpecification=packages.specification(source.image, source.artefact),
+        )
+    endpoints.create(session, project, basic, endpoints.prepare(session, project, basic, last))
+    found = endpoints.settle(session, "churn-prod", advanced.progress)
+    assert endpoints.version_of(found.config) == 3
+    rollout = advanced.prod.endpoint.model_copy(update={"rollout": Shadow(kind="shadow", requests=1)})
+    shadowed = advanced.prod.model_copy(update={"endpoint": rollout})
+    # The same model: there is nothing to compare.
+    assert shadows.carry_out(session, project, shadowed, copies[1], found, advanced.progress) is None
+
+    result = deployment.rollback(project, advanced.prod, advanced.progress)
+
+    assert (result.version, advanced.answer(advanced.prod)) == (1, "first")
+    left = packages.describe(session, copies[1].arn)
+    assert (left.version, left.status) == (2, "Rejected")

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from mlops.errors import Failure
 from mlops.hosting import autoscaling, deployment, endpoints, teardown
 from mlops.settings.project import Environment
-from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint, Serverless
+from mlops.settings.serving import AllAtOnce, Autoscaling, Canary, Endpoint, Serverless
 
 ASKED = Autoscaling(min=1, max=4, invocations_per_instance=100)
 
@@ -114,6 +114,62 @@ def test_a_failed_rollout_scales_as_before(world: Any) -> None:
         deployment.deploy(world.settings, other, world.progress)
 
     assert targets(world, other) == [(RESOURCE, 1, 4)]
+
+
+def test_the_first_deployment_with_autoscaling_has_the_instances_that_the_settings_ask_for(world: Any) -> None:
+    world.in_dev("first")
+    deployment.deploy(world.settings, scaled(world.dev, None, instances=1), world.progress)
+    rollout = Canary(kind="canary", percent=50, wait_seconds=0, bake_seconds=0)
+    endpoint = Endpoint(instances=2, rollout=rollout, autoscaling=ASKED.model_copy(update={"min": 2}))
+    dev = world.dev.model_copy(update={"endpoint": endpoint})
+
+    deployment.deploy(world.settings, dev, world.progress)
+
+    assert (instances(world, dev), targets(world, dev)) == (2, [(RESOURCE, 2, 4)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed_after", ["DeregisterScalableTarget", "UpdateEndpoint"])
+def test_a_rollback_that_is_run_again_after_it_was_killed_scales_as_before(
+    world: Any, monkeypatch: pytest.MonkeyPatch, killed_after: str
+) -> None:
+    world.in_dev("first")
+    deployment.deploy(world.settings, scaled(world.dev), world.progress)
+    other = scaled(world.dev, instance_type="ml.c5.large")
+    world.in_dev("second")
+    deployment.deploy(world.settings, other, world.progress)
+    update = endpoints.update
+
+    def killed(*given: Any) -> bool:
+        if killed_after == "UpdateEndpoint":
+            update(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(endpoints, "update", killed)
+        deployment.rollback(world.settings, other, world.progress)
+    assert targets(world, other) == []
+    endpoints.settle(world.session(other), "churn-dev", world.progress)
+
+    result = deployment.rollback(world.settings, other, world.progress)
+
+    assert (result.version, world.answer(other), targets(world, other)) == (1, "first", [(RESOURCE, 1, 4)])
+
+
+@pytest.mark.slow
+def test_a_rollback_that_fails_scales_as_before(world: Any) -> None:
+    world.in_dev("first")
+    deployment.deploy(world.settings, scaled(world.dev), world.progress)
+    other = scaled(world.dev, instance_type="ml.c5.large")
+    world.in_dev("second")
+    deployment.deploy(world.settings, other, world.progress)
+    fault = {"operation": "UpdateEndpoint", "status": 400, "code": "ResourceLimitExceeded", "times": 1}
+    world.server.control("POST", "faults", fault)
+
+    with pytest.raises(Failure, match="ResourceLimitExceeded"):
+        deployment.rollback(world.settings, other, world.progress)
+
+    assert (world.answer(other), targets(world, other)) == ("second", [(RESOURCE, 1, 4)])
 
 
 def test_a_teardown_ends_it_with_the_rights_of_its_role(world: Any) -> None:

@@ -1,14 +1,15 @@
 """Shadows: a new version is asked copies of the requests, and takes over when it keeps the rules; nobody notices."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from mlops.errors import Failure
-from mlops.hosting import deployment, endpoints, shadows
+from mlops.hosting import copies, deployment, endpoints, shadows
 from mlops.registry import packages
 from mlops.settings.serving import Capture, Shadow
 
@@ -75,7 +76,6 @@ def test_a_version_that_keeps_the_rules_in_the_shadow_takes_over(world: Any) -> 
     [
         ("second", "label", {"agreement": 0.5}, "agreement 0.00%, at least 50.00%"),
         ("raises", "score", {}, "%, at most 0.00%"),
-        ("second", "score", {"requests": 100_000, "seconds": 1}, "of 100000 copies within 1 s"),
     ],
 )
 def test_a_version_that_does_worse_in_the_shadow_is_rejected_and_nobody_has_noticed(
@@ -94,6 +94,94 @@ def test_a_version_that_does_worse_in_the_shadow_is_rejected_and_nobody_has_noti
     assert config_of(world) == alone
     assert packages.describe(world.session(world.dev), worse.arn).status == "Rejected"
     assert deployment.deploy(world.settings, dev, world.progress).version == 1
+
+
+@contextmanager
+def firing(world: Any, environment: Any, alarm: str) -> Iterator[Callable[[str], None]]:
+    """An alarm that fires from when the version is in the shadow to the end of the block."""
+    stopped = threading.Event()
+    cloudwatch = world.client(environment, "cloudwatch")
+
+    def fire() -> None:
+        while not stopped.wait(0.1):
+            cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
+
+    thread = threading.Thread(target=fire, daemon=True)
+
+    def progress(line: str) -> None:
+        if "goes into the shadow" in line:
+            thread.start()
+
+    try:
+        yield progress
+    finally:
+        stopped.set()
+        thread.join()
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="a test")
+
+
+def test_an_alarm_of_what_serves_decides_nothing_of_the_version_in_the_shadow(world: Any) -> None:
+    dev = shadowed(world, requests=100_000)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    alone, second = config_of(world), world.in_dev("second")
+
+    with firing(world, dev, "churn-dev-latency") as progress, pytest.raises(Failure) as told:
+        deployment.deploy(world.settings, dev, progress)
+
+    assert "version 2, which is still Approved: alarm churn-dev-latency, of what serves meanwhile" in str(told.value)
+    assert "when it has calmed down: mlops deploy --env dev" in str(told.value)
+    assert config_of(world) == alone
+    assert packages.describe(world.session(world.dev), second.arn).status == "Approved"
+
+
+def test_a_version_that_was_asked_too_little_in_the_shadow_is_not_rejected(world: Any) -> None:
+    dev = shadowed(world, requests=100_000, seconds=1)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    alone, second = config_of(world), world.in_dev("second")
+
+    with pytest.raises(Failure) as told:
+        deployment.deploy(world.settings, dev, world.progress)
+
+    assert "0 of 100000 copies within 1 s: give fewer requests, more seconds or a higher percent" in str(told.value)
+    assert "environments.dev.endpoint.rollout, then mlops deploy --env dev" in str(told.value)
+    assert config_of(world) == alone
+    assert packages.describe(world.session(world.dev), second.arn).status == "Approved"
+
+
+@pytest.mark.parametrize("days", [0.9, 1.5, 14, 100])
+def test_what_a_shadow_of_several_days_was_asked_is_read_at_once(world: Any, days: float) -> None:
+    session = world.session(world.dev)
+    dimensions = [{"Name": "EndpointName", "Value": "churn-dev"}, {"Name": "VariantName", "Value": f"of {days} days"}]
+    since = datetime.now(UTC) - timedelta(days=days)
+    data = [{"MetricName": "Invocations", "Dimensions": dimensions, "Value": 1.0, "Timestamp": moment}
+            for moment in (since + timedelta(hours=2), datetime.now(UTC))]  # fmt: skip
+    world.client(world.dev, "cloudwatch").put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
+
+    assert copies.side(session, "churn-dev", f"of {days} days", since).requests == 2
+    with pytest.raises(Failure, match=r"exceeds the limit of 1,440"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copies, "PERIODS", (30,))
+        copies.side(session, "churn-dev", "shadow", since)
+
+
+def test_a_newer_version_that_is_approved_during_the_shadow_goes_first(world: Any) -> None:
+    dev = shadowed(world)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    world.in_dev("second")
+
+    def approves(line: str) -> None:
+        world.progress(line)
+        if "version 2 goes into the shadow" in line:
+            world.in_dev("third")
+
+    with asking(world, dev) as answers:
+        result = deployment.deploy(world.settings, dev, approves, brought=2)
+
+    assert (result.version, world.answer(dev)) == (3, "third")
+    assert set(answers) <= {"first", "third"}
+    assert "churn-dev: version 3 was approved meanwhile, and goes before version 2" in world.said
 
 
 def test_a_rollback_takes_the_shadow_away(world: Any) -> None:

@@ -78,6 +78,21 @@ def let_go(session: boto3.Session, environment: Environment, before: str, after:
         progress(f"{environment.endpoint_name}: autoscaling pauses while the instance type changes")
 
 
+def scales(session: boto3.Session, environment: Environment, instances: int) -> bool:
+    """Whether an update keeps the instances that an endpoint has: only autoscaling makes another number of them.
+
+    Before it begins they are as many as the settings before asked for, which may be fewer than a rollout needs now; and
+    so it is while it has fewer than the settings ask for now.
+
+    Args:
+        session: may look at what scales.
+        environment: whose endpoint is to be updated.
+        instances: how many it has.
+    """
+    asked = wanted(environment)
+    return asked is not None and instances >= asked.min and bool(target(session, place(environment)))
+
+
 def configuration(asked: Autoscaling) -> dict[str, Any]:
     """The policy: so many requests a minute for each instance."""
     return {

@@ -6,9 +6,10 @@ import boto3
 
 from mlops import aws
 from mlops.contest import trial
-from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import alarms, autoscaling, batch, endpoints, rollouts, schedule, served, shadows
+from mlops.errors import BadInput, Failure
+from mlops.hosting import alarms, autoscaling, batch, choice, endpoints, rollouts, schedule, served, shadows
 from mlops.hosting.alarms import Reading
+from mlops.hosting.choice import Overtaken
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.hosting.rollback import rollback as rollback
 from mlops.quality import rejudgement
@@ -41,14 +42,36 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
         Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
     """
     started = time.monotonic()
-    session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
-    if brought is not None:
-        refuse_unapproved(session, environment, brought)
-    package = approved(session, environment, progress)
-    if isinstance(environment.endpoint, Batch):
-        rejudgement.refuse_worse(session, settings, environment, package, progress)
-        return batch.ready(session, settings, environment, package, progress)
+    while True:
+        session = aws.session(settings, environment, "deploy")
+        package = choice.chosen(session, environment, brought, progress)
+        if isinstance(environment.endpoint, Batch):
+            rejudgement.refuse_worse(session, settings, environment, package, progress)
+            return batch.ready(session, settings, environment, package, progress)
+        try:
+            changed = bring(session, settings, environment, package, progress)
+        except Overtaken as why:
+            progress(f"{endpoint}: {why}")
+            shadows.end(session, endpoint, progress)
+            continue
+        seconds = time.monotonic() - started
+        return Deployment(endpoint, package.arn, package.version, changed=changed, seconds=seconds)
+
+
+def bring(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, progress: Progress
+) -> bool:
+    """Let an endpoint serve a version, once nothing is going on with it any more.
+
+    Returns:
+        Whether anything had to be changed.
+
+    Raises:
+        Overtaken: another version or another run came first.
+        Failure: it does not serve it.
+    """
+    endpoint = environment.endpoint_name
     found = endpoints.settle(session, endpoint, progress)
     if found is not None and found.status == "Failed":
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
@@ -57,28 +80,26 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     if found is not None:
         refuse_another_kind(environment, found)
         served.mark(session, settings, environment, found.config)
+    # The other run took hours, maybe: it may have brought a newer version, or a rollback have rejected this one.
+    choice.refuse_overtaken(session, environment, package)
     changed = found is None or found.config != endpoints.config_name(settings, environment, package)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
         rejudgement.refuse_worse(session, settings, environment, package, progress)
-        found = proven(session, settings, environment, package, found, progress)
         try:
-            shifted = shift(session, settings, environment, package, found, progress)
+            found = proven(session, settings, environment, package, found, progress)
+            shift(session, settings, environment, package, found, progress)
         except Failure:
             if endpoints.in_service(session, endpoint):
                 autoscaling.keep(session, environment, progress)
             raise
-        if not shifted:
-            progress(f"{endpoint}: another deployment has just begun, of another version or settings; waiting for it")
-            return deploy(settings, environment, progress, brought)
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
     if environment.is_challenger:
         trial.begun(session, package, before=endpoints.version_of(found.config) if found else None)
     autoscaling.keep(session, environment, progress)
     if found is None:
         schedule.brought_up(session, environment, progress)
-    seconds = time.monotonic() - started
-    return Deployment(endpoint=endpoint, package=package.arn, version=package.version, changed=changed, seconds=seconds)
+    return changed
 
 
 def proven(
@@ -92,7 +113,8 @@ def proven(
     """The endpoint's state after the version has stood in the shadow, where the settings ask for that.
 
     Raises:
-        Failure: it did worse there than the rules allow, and is Rejected.
+        Overtaken: before it went there, or since, another version or another run came first.
+        Failure: it did worse there than the rules allow, and is Rejected; or nothing is known of it.
     """
     if found is None or environment.endpoint is None or not isinstance(environment.endpoint.rollout, Shadow):
         return found
@@ -100,50 +122,21 @@ def proven(
         progress(f"{environment.endpoint_name}: SageMaker puts no shadow beside a serverless variant: all at once")
         return found
     calm(session, environment, progress)
+    choice.refuse_overtaken(session, environment, package)
+    refuse_changed(session, environment, found)
     shadows.carry_out(session, settings, environment, package, found, progress)
     return endpoints.state(session, environment.endpoint_name)
 
 
-def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:
-    """The newest version that is approved; one that came later and waits does not stand in its way.
+def refuse_changed(session: boto3.Session, environment: Environment, found: State | None) -> None:
+    """Stop where another run has begun something, or ended it, since the endpoint was looked at.
 
     Raises:
-        NotFound: the group is empty.
-        NotApproved: no version is approved.
+        Overtaken: it has.
     """
-    group = environment.group
-    newest = next(packages.entries(session, group), None)
-    if newest is None:
-        raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
-    package = packages.newest(session, group, "Approved")
-    if newest.status == "PendingManualApproval":
-        waits = f"{group} version {newest.version} waits for approval: "
-        waits += f"mlops approve {environment.options} --by NAME --reason WHY"
-        if package is None:
-            raise NotApproved(waits)
-        progress(waits)
-    if package is None:
-        raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
-    packages.refuse_unmade(package)
-    return package
-
-
-def refuse_unapproved(session: boto3.Session, environment: Environment, version: int) -> None:
-    """Say of a version that it will not serve: were the older one a success, a run made again would hide a rollback.
-
-    Raises:
-        NotFound: there is no such version.
-        NotApproved: it waits, or was Rejected: by a person, an alarm or a rollback.
-    """
-    package = packages.of_version(session, environment.group, version)
-    if package.status == "Approved":
-        return
-    last = package.reason.partition(approval.BETWEEN)[0]
-    about = f"{package.name} is {package.status}{f' ({last})' if last else ''}"
-    command = f"mlops approve {environment.options} --version {version} --by NAME --reason WHY"
-    if package.status == "Rejected":
-        raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
-    raise NotApproved(f"{about}: {command}")
+    now = endpoints.state(session, environment.endpoint_name)
+    if (now and (now.config, now.pending, now.settled)) != (found and (found.config, found.pending, found.settled)):
+        raise Overtaken("another run has changed it meanwhile")
 
 
 def refuse_another_kind(environment: Environment, found: State) -> None:
@@ -186,33 +179,33 @@ def shift(
     package: ModelPackage,
     found: State | None,
     progress: Progress,
-) -> bool:
+) -> None:
     """Bring a version onto the endpoint: make the endpoint, or update it behind its alarms.
 
-    Returns:
-        False when another run was first: what its alarms say is not of this version.
-
     Raises:
+        Overtaken: another version or another run came first: what the alarms say then is not of this one.
         Failure: the endpoint does not serve it at the end.
     """
     started = time.monotonic()
     endpoint = environment.endpoint_name
     watch = alarms.Watch(session, environment.alarm_names)
+    deployment = rollouts.deployment_config(environment)
+    if found is not None:
+        calm(session, environment, progress)
+    choice.refuse_overtaken(session, environment, package)
+    config = endpoints.prepare(session, settings, environment, package)
     if found is None:
-        config = endpoints.prepare(session, settings, environment, package)
         progress(f"{endpoint}: creating, with version {package.version}")
         begun = endpoints.create(session, settings, environment, config)
     else:
-        deployment = rollouts.deployment_config(environment)
-        calm(session, environment, progress)
-        config = endpoints.prepare(session, settings, environment, package)
+        refuse_changed(session, environment, found)
         before = endpoints.version_of(found.config)
         progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
+        scales = autoscaling.scales(session, environment, found.instances)
         autoscaling.let_go(session, environment, found.config, config, progress)
-        scales = autoscaling.wanted(environment) is not None
         begun = endpoints.update(session, endpoint, config, deployment, scales)
     if not begun and not under_way(endpoints.state(session, endpoint), config):
-        return False
+        raise Overtaken("another deployment has just begun, of another version or settings; waiting for it")
     end = endpoints.settle(session, endpoint, progress, watch.look)
     if end is None:
         raise Failure(f"{endpoint} was deleted while it was being deployed")
@@ -222,7 +215,6 @@ def shift(
         seconds = time.monotonic() - started
         took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
         explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
-    return True
 
 
 def under_way(found: State | None, config: str) -> bool:

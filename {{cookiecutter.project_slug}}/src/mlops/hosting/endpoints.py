@@ -49,6 +49,7 @@ class State:
     modified: datetime
     serverless: bool
     created: datetime
+    instances: int
 
     @property
     def settled(self) -> bool:
@@ -84,14 +85,16 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
             answer = aws.client(session, "sagemaker").describe_endpoint(EndpointName=endpoint)
     except NotFound:
         return None
+    variants = answer.get("ProductionVariants", [])
     return State(
         status=answer["EndpointStatus"],
         config=answer.get("EndpointConfigName", ""),
         pending=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
         failure=" ".join(answer.get("FailureReason", "").split()),
         modified=answer["LastModifiedTime"],
-        serverless=any("CurrentServerlessConfig" in each for each in answer.get("ProductionVariants", [])),
+        serverless=any("CurrentServerlessConfig" in each for each in variants),
         created=answer["CreationTime"],
+        instances=sum(each.get("CurrentInstanceCount", 0) for each in variants),
     )
 
 

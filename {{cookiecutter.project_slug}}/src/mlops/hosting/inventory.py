@@ -8,9 +8,11 @@ from typing import Any
 import boto3
 
 from mlops import aws
+from mlops.errors import NotFound
+from mlops.registry import packages
 from mlops.settings.project import Environment
 
-OURS = re.compile(r"^(?P<group>.+?)(-s)?-v[0-9]+-[0-9a-f]{8}$")
+OURS = re.compile(r"^(?P<group>.+?)(-s)?-v(?P<version>[0-9]+)-[0-9a-f]{8}$")
 """A name that the machinery gives to a model or a configuration: its group, the version, a hash of the settings."""
 
 
@@ -24,6 +26,26 @@ def group_of(name: str) -> str:
     """The group of a model or a configuration; empty when the machinery did not make it."""
     match = OURS.match(name)
     return match["group"] if match else ""
+
+
+def own_version(session: boto3.Session, environment: Environment, config: str) -> int | None:
+    """The version of an environment's group that a configuration serves; None when it serves none of them.
+
+    After a switch of the scenario that was killed, an endpoint still serves from the group before, in which the same
+    model may have another number, and another model the same.
+    """
+    match, group = OURS.match(config), group_of(config)
+    if not match or group not in every_group(environment):
+        return None
+    version = int(match["version"])
+    if group == environment.group:
+        return version
+    try:
+        model = packages.of_version(session, group, version).fingerprint
+    except NotFound:
+        return None
+    same = (each.version for each in packages.entries(session, environment.group) if each.fingerprint == model)
+    return next(same, None)
 
 
 def configs(session: boto3.Session, environment: Environment) -> list[tuple[str, datetime]]:

@@ -7,7 +7,7 @@ import boto3
 from mlops import actor, aws
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.hosting import alarms, autoscaling, endpoints, rollouts, served, shadows
+from mlops.hosting import alarms, autoscaling, endpoints, inventory, rollouts, served, shadows
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.registry import approval, packages
 from mlops.registry.packages import Entry
@@ -56,10 +56,17 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     if not done:
         reject(session, environment, versions, target, leaving, progress)
         stop_rollout(session, environment, found, leaving, progress)
-        go_back(session, settings, environment, target, config, progress)
+        try:
+            go_back(session, settings, environment, target, config, progress)
+        except Failure:
+            if endpoints.in_service(session, endpoint):
+                autoscaling.keep(session, environment, progress)
+            raise
         if environment.is_challenger:
             trial.begun(session, packages.describe(session, target.arn), before=leaving)
     alarms.set_manual(session, environment, on=False, why="the rollback has ended")
+    # Where the first run was killed too: it may have ended it for its update.
+    autoscaling.keep(session, environment, progress)
     return Deployment(
         endpoint=endpoint,
         package=target.arn,
@@ -108,7 +115,7 @@ def left(
     A deployment that failed half way has left its configuration and an Approved version behind, which the next
     deployment would take up again.
     """
-    known = [served_by(config) for config in (found.config, found.pending)]
+    known = [served_by(session, environment, config) for config in (found.config, found.pending)]
     leaving = max(version for version in known if version is not None)
     approved = {entry.version for entry in versions if entry.status == "Approved"}
     for config in configs[:1]:
@@ -118,11 +125,11 @@ def left(
     return leaving
 
 
-def served_by(config: str | None) -> int | None:
+def served_by(session: boto3.Session, environment: Environment, config: str | None) -> int | None:
     """The version of a configuration; 0 stands for one that is not ours, which is older than all."""
     if config is None:
         return None
-    return endpoints.version_of(config) or 0
+    return inventory.own_version(session, environment, config) or 0
 
 
 def finished(session: boto3.Session, versions: list[Entry], serving: int, to: int | None) -> bool:
@@ -214,7 +221,7 @@ def stop_rollout(
     if found.settled:
         return
     endpoint = environment.endpoint_name
-    if found.status == "Updating" and served_by(found.pending) == leaving:
+    if found.status == "Updating" and served_by(session, environment, found.pending) == leaving:
         progress(f"{endpoint}: stopping the rollout of version {leaving} through {alarms.manual(environment)}")
 
         def hold() -> None:
@@ -248,7 +255,10 @@ def go_back(
         progress(f"{endpoint} has failed ({found.failure or 'no reason given'}): it is deleted and made again")
         endpoints.remove(session, endpoint, progress)
         found = None
-    if found is not None and served_by(found.config) == target.version and not shadows.is_shadowed(found.config):
+    there = found is not None and served_by(session, environment, found.config) == target.version
+    if found is not None and there and not shadows.is_shadowed(found.config):
+        # A run that was killed may have brought it there.
+        served.mark(session, settings, environment, found.config)
         return
     if config is None or (found is not None and not fits(session, config, found)):
         config = endpoints.prepare(session, settings, environment, packages.describe(session, target.arn))
@@ -256,15 +266,14 @@ def go_back(
     if found is None:
         endpoints.create(session, settings, environment, config)
     else:
+        scales = autoscaling.scales(session, environment, found.instances)
         autoscaling.let_go(session, environment, found.config, config, progress)
-        scales = autoscaling.wanted(environment) is not None
         endpoints.update(session, endpoint, config, rollouts.unguarded(), scales)
     end = endpoints.settle(session, endpoint, progress)
     if end is None or end.config != config or end.status == "Failed":
         why = "it is gone" if end is None else end.failure or f"it is {end.status} with {end.config}"
         raise Failure(f"{endpoint}: did not go back to version {target.version}: {why}; run the same command again")
     served.mark(session, settings, environment, config)
-    autoscaling.keep(session, environment, progress)
 
 
 def fits(session: boto3.Session, config: str, found: State) -> bool:

@@ -4,52 +4,44 @@ import hashlib
 import json
 import re
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import boto3
 
 from mlops import aws
 from mlops.errors import BadInput, Failure
-from mlops.hosting import alarms, endpoints, rollouts
+from mlops.hosting import alarms, copies, endpoints, inventory, rollouts
+from mlops.hosting.alarms import Reading
+from mlops.hosting.copies import Side
 from mlops.hosting.endpoints import Progress, State
-from mlops.monitoring import captures, predictionlog
+from mlops.monitoring import captures
 from mlops.registry import approval, groups, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Shadow
 
-VARIANT = "shadow"
-"""Name of the variant whose answers nobody gets; alarms watch the other one."""
-
 NAME = re.compile(r"-s-v[0-9]+-[0-9a-f]{8}$")
 """How the name of a configuration with a shadow ends; its version is the one that serves."""
 
 BY = "mlops deploy"
-CAPTURE_SECONDS = 300
-"""How long to wait for captured answers: SageMaker writes them some minutes after it gave them."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """What a variant answered: the copies, the share that failed, and how long an answer took on average."""
-
-    requests: int
-    errors: float
-    latency_ms: float
 
 
 @dataclass(frozen=True)
 class Report:
-    """A shadow compared with the version that serves; with problems it does not take over."""
+    """A shadow compared with the version that serves.
+
+    Attributes:
+        undecided: why nothing can be said of the version; else it takes over, or has problems.
+    """
 
     serving: Side
     shadow: Side
     pairs: int
     agreement: float | None
     problems: list[str] = field(default_factory=list)
+    undecided: str = ""
 
     def __str__(self) -> str:
         """One line: `100 copies: errors 0 % (serving 0 %), latency 12 ms (10 ms), 98 % of 100 answers alike`."""
@@ -88,10 +80,12 @@ def carry_out(
         What was compared; None when this version serves already, and only its settings change.
 
     Raises:
-        Failure: it did worse than the rules allow, and is Rejected; or another run has taken the endpoint.
+        Failure: it did worse than the rules allow, and is Rejected; or it is undecided, and Approved as before; or
+            another run has taken the endpoint.
     """
     rollout = rule_of(environment)
-    if endpoints.version_of(found.config) in (package.version, None):
+    serving = inventory.own_version(session, environment, found.config)
+    if serving in (package.version, None):
         return None
     endpoint = environment.endpoint_name
     config = prepare(session, settings, environment, package, without_shadow(session, found.config))
@@ -107,6 +101,12 @@ def carry_out(
             raise Failure(f"{endpoint}: version {package.version} did not come into the shadow: {why}; run it again")
     report = watched(session, environment, package, config, found.modified, progress)
     progress(f"{endpoint}: {report}")
+    if report.undecided:
+        leave(session, endpoint, config, progress)
+        raise Failure(
+            f"{endpoint}: the shadow says nothing of version {package.version}, which is still Approved: "
+            f"{report.undecided} ({report})"
+        )
     if report.problems:
         why = "; ".join(report.problems)
         approval.record(session, packages.describe(session, package.arn), "Rejected", BY, f"in the shadow: {why}")
@@ -126,6 +126,13 @@ def rule_of(environment: Environment) -> Shadow:
     return environment.endpoint.rollout
 
 
+def end(session: boto3.Session, endpoint: str, progress: Progress) -> None:
+    """Take away a shadow that nobody waits for any more; both versions would be paid for."""
+    found = endpoints.state(session, endpoint)
+    if found is not None and found.settled and is_shadowed(found.config):
+        leave(session, endpoint, found.config, progress)
+
+
 def leave(session: boto3.Session, endpoint: str, config: str, progress: Progress) -> None:
     """Take the shadow away; the version that serves goes on."""
     endpoints.update(session, endpoint, without_shadow(session, config), rollouts.unguarded())
@@ -141,9 +148,9 @@ def prepare(
     (variant,) = there["ProductionVariants"]
     weight = variant.get("InitialVariantWeight", 1.0) * rollout.percent / 100
     own = {key: value for key, value in endpoints.variant_settings(settings, environment).items() if key != "KmsKeyId"}
-    shadow = {"VariantName": VARIANT, "ModelName": model, "InitialVariantWeight": weight, **own}
+    shadow = {"VariantName": copies.VARIANT, "ModelName": model, "InitialVariantWeight": weight, **own}
     hash8 = hashlib.sha256(json.dumps([serving, shadow], sort_keys=True).encode()).hexdigest()[:8]
-    name = f"{environment.group}-s-v{endpoints.version_of(serving)}-{hash8}"
+    name = f"{inventory.group_of(serving)}-s-v{endpoints.version_of(serving)}-{hash8}"
     capture = environment.endpoint.capture if environment.endpoint else None
     root = captures.root(environment, environment.endpoint_name)
     with aws.explained("CreateEndpointConfig", name), endpoints.unless_done("already exist"):
@@ -184,84 +191,64 @@ def watched(
         if state is None or state.config != config or state.pending:
             raise Failure(f"{endpoint}: version {package.version} is in the shadow no more: another run took it away")
         fired = alarms.firing(session, environment)
-        asked = side(session, endpoint, VARIANT, since).requests
+        asked = copies.side(session, endpoint, copies.VARIANT, since).requests
         if fired or asked >= rollout.requests or time.monotonic() > deadline:
             break
         time.sleep(min(delay, max(0.0, deadline - time.monotonic())))
         delay = min(delay * 1.3, endpoints.LONGEST_DELAY)
     if (status := packages.describe(session, package.arn).status) != "Approved":
+        leave(session, endpoint, config, progress)
         raise Failure(f"{endpoint}: version {package.version} is {status} since it is in the shadow")
-    serving, shadow = (side(session, endpoint, name, since) for name in (endpoints.VARIANT, VARIANT))
-    report = Report(serving, shadow, 0, None, [f"{each} while it was in the shadow" for each in fired])
+    serving, shadow = (copies.side(session, endpoint, name, since) for name in (endpoints.VARIANT, copies.VARIANT))
+    report = Report(serving, shadow, 0, None, undecided=unknown(environment, shadow, fired))
+    if report.undecided:
+        return report
+    report = replace(report, problems=broken(rollout, report))
     # Reading what both have answered takes minutes: only for a version that may still take over.
-    if rollout.agreement is not None and not broken(rollout, report, compared=False):
-        progress(f"{endpoint}: reading what both have answered")
-        pairs, alike = agreement(session, environment, config, since)
-        report = replace(report, pairs=pairs, agreement=alike)
-    return replace(report, problems=broken(rollout, report))
+    if rollout.agreement is None or report.problems:
+        return report
+    progress(f"{endpoint}: reading what both have answered")
+    pairs, alike = copies.agreement(session, environment, config, since, awaited(environment))
+    report = replace(report, pairs=pairs, agreement=alike)
+    if alike is None:
+        why = f"no request was captured of both: give a higher {at(environment)}.capture.percent, or more requests"
+        return replace(report, undecided=why)
+    if alike < rollout.agreement:
+        return replace(report, problems=[f"agreement {alike:.2%}, at least {rollout.agreement:.2%}"])
+    return report
 
 
-def broken(rollout: Shadow, report: Report, compared: bool = True) -> list[str]:
-    """The rules that a shadow does not keep, beside what is known; of the answers only when they were compared."""
-    found, shadow, serving = list(report.problems), report.shadow, report.serving
+def unknown(environment: Environment, shadow: Side, fired: list[Reading]) -> str:
+    """Why nothing can be said of a version in the shadow; empty when it can.
+
+    The alarms are those of the version that serves: what it goes through is no fault of the other one, and what is
+    compared meanwhile is no rule for it.
+    """
+    rollout = rule_of(environment)
+    if fired:
+        shown = " and ".join(map(str, fired))
+        return f"{shown}, of what serves meanwhile; when it has calmed down: mlops deploy {environment.options}"
     if shadow.requests < rollout.requests:
-        found.append(f"{shadow.requests} of {rollout.requests} copies within {rollout.seconds} s")
+        return (
+            f"{shadow.requests} of {rollout.requests} copies within {rollout.seconds} s: give fewer requests, more "
+            f"seconds or a higher percent in {at(environment)}.rollout, then mlops deploy {environment.options}"
+        )
+    return ""
+
+
+def at(environment: Environment) -> str:
+    """Where mlops.yaml says what an environment's endpoint is."""
+    return f"environments.{environment.name}.{'challenger.' if environment.is_challenger else ''}endpoint"
+
+
+def broken(rollout: Shadow, report: Report) -> list[str]:
+    """The rules that a shadow does not keep, but for that of the answers."""
+    found, shadow, serving = [], report.shadow, report.serving
     if shadow.errors > serving.errors + rollout.errors:
         found.append(f"errors {shadow.errors:.2%}, at most {serving.errors + rollout.errors:.2%}")
     if serving.requests and shadow.latency_ms > serving.latency_ms * rollout.latency:
         found.append(f"latency {shadow.latency_ms:.4g} ms, at most {serving.latency_ms * rollout.latency:.4g} ms")
-    if rollout.agreement is None or not compared:
-        return found
-    if report.agreement is None:
-        found.append("no request was captured of both")
-    elif report.agreement < rollout.agreement:
-        found.append(f"agreement {report.agreement:.2%}, at least {rollout.agreement:.2%}")
     return found
-
-
-def side(session: boto3.Session, endpoint: str, variant: str, since: datetime) -> Side:
-    """What CloudWatch has of a variant since a time."""
-    failed = sum(measured(session, endpoint, variant, f"Invocation{kind}Errors", since)[0] for kind in ("4XX", "5XX"))
-    # After the errors: a request that comes in between would else have failed without having been made.
-    requests, _ = measured(session, endpoint, variant, "Invocations", since)
-    latency, count = measured(session, endpoint, variant, "ModelLatency", since)
-    return Side(
-        requests=round(requests),
-        errors=failed / requests if requests else 0.0,
-        latency_ms=latency / count / alarms.MICROSECONDS * 1000 if count else 0.0,
-    )
-
-
-def measured(session: boto3.Session, endpoint: str, variant: str, metric: str, since: datetime) -> tuple[float, float]:
-    """Sum and number of a metric's values since a time."""
-    dimensions = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]
-    with aws.explained("GetMetricStatistics", f"{endpoint} {metric}"):
-        points = aws.client(session, "cloudwatch").get_metric_statistics(
-            Namespace="AWS/SageMaker",
-            MetricName=metric,
-            Dimensions=dimensions,
-            StartTime=since,
-            EndTime=datetime.now(UTC) + timedelta(minutes=1),
-            Period=60,
-            Statistics=["Sum", "SampleCount"],
-        )["Datapoints"]
-    return sum(point["Sum"] for point in points), sum(point["SampleCount"] for point in points)
-
-
-def agreement(
-    session: boto3.Session, environment: Environment, config: str, since: datetime
-) -> tuple[int, float | None]:
-    """How many rows were answered by both, and which share of them alike: in their decision, where there is one."""
-    deadline = time.monotonic() + CAPTURE_SECONDS
-    delay, enough = endpoints.FIRST_DELAY, awaited(environment)
-    while True:
-        both = [answers(session, environment, config, name, since) for name in (endpoints.VARIANT, VARIANT)]
-        pairs = [pair for row in both[0] for pair in zip(both[0][row], both[1].get(row, []), strict=False)]
-        if len(pairs) >= enough or time.monotonic() > deadline:
-            alike = sum(first == second for first, second in pairs)
-            return len(pairs), (alike / len(pairs) if pairs else None)
-        time.sleep(delay)
-        delay = min(delay * 1.3, endpoints.LONGEST_DELAY)
 
 
 def awaited(environment: Environment) -> float:
@@ -269,19 +256,3 @@ def awaited(environment: Environment) -> float:
     capture = environment.endpoint.capture if environment.endpoint else None
     sampled = capture.percent / 100 if capture else 1.0
     return max(1.0, rule_of(environment).requests * sampled**2 / 2)
-
-
-def answers(
-    session: boto3.Session, environment: Environment, config: str, variant: str, since: datetime
-) -> dict[str, list[str]]:
-    """What a variant answered to each row, in order; the same row may have been asked several times."""
-    endpoint = environment.endpoint_name
-    capture = environment.endpoint.capture if environment.endpoint else None
-    folder = captures.Folder(f"{captures.root(environment, endpoint)}{config}/{endpoint}/{variant}/", config, variant)
-    found: dict[str, list[str]] = defaultdict(list)
-    for day in captures.days(session, folder, since.date(), datetime.now(UTC).date()):
-        for captured in captures.of_day(session, folder, day):
-            for asked, answered in predictionlog.pairs(captured.asked, captured.answered):
-                said = predictionlog.decision(answered, capture) or predictionlog.as_text(answered)
-                found[predictionlog.as_text(asked)].append(said)
-    return found

@@ -1,0 +1,86 @@
+"""Choice: which version of a group is deployed, chosen when nothing goes on any more; looked at again after waits."""
+
+import boto3
+
+from mlops.display import Progress
+from mlops.errors import NotApproved, NotFound
+from mlops.registry import approval, packages
+from mlops.registry.packages import ModelPackage
+from mlops.settings.project import Environment
+
+
+class Overtaken(Exception):
+    """What was waited for took long enough for another version, or another run, to come first: it is chosen anew."""
+
+
+def chosen(session: boto3.Session, environment: Environment, brought: int | None, progress: Progress) -> ModelPackage:
+    """The version to deploy now.
+
+    Args:
+        session: may look at the group.
+        environment: whose group it is.
+        brought: the version that the caller has brought there, if any.
+        progress: told of one that waits.
+
+    Raises:
+        NotFound: the group is empty, or has not the version that was brought.
+        NotApproved: no version is approved, or not the one that was brought.
+    """
+    if brought is not None:
+        refuse_unapproved(session, environment, brought)
+    return approved(session, environment, progress)
+
+
+def refuse_overtaken(session: boto3.Session, environment: Environment, package: ModelPackage) -> None:
+    """Stop with a version that is the newest approved one no more: a rollback waits for no deployment, nor do people.
+
+    Raises:
+        Overtaken: a newer one was approved since it was chosen, or this one was rejected.
+    """
+    newest = next(packages.entries(session, environment.group, "Approved"), None)
+    if newest is not None and newest.version > package.version:
+        raise Overtaken(f"version {newest.version} was approved meanwhile, and goes before version {package.version}")
+    if newest is None or newest.arn != package.arn:
+        raise Overtaken(f"version {package.version} was rejected meanwhile")
+
+
+def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:
+    """The newest version that is approved; one that came later and waits does not stand in its way.
+
+    Raises:
+        NotFound: the group is empty.
+        NotApproved: no version is approved.
+    """
+    group = environment.group
+    newest = next(packages.entries(session, group), None)
+    if newest is None:
+        raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
+    package = packages.newest(session, group, "Approved")
+    if newest.status == "PendingManualApproval":
+        waits = f"{group} version {newest.version} waits for approval: "
+        waits += f"mlops approve {environment.options} --by NAME --reason WHY"
+        if package is None:
+            raise NotApproved(waits)
+        progress(waits)
+    if package is None:
+        raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
+    packages.refuse_unmade(package)
+    return package
+
+
+def refuse_unapproved(session: boto3.Session, environment: Environment, version: int) -> None:
+    """Say of a version that it will not serve: were the older one a success, a run made again would hide a rollback.
+
+    Raises:
+        NotFound: there is no such version.
+        NotApproved: it waits, or was Rejected: by a person, an alarm or a rollback.
+    """
+    package = packages.of_version(session, environment.group, version)
+    if package.status == "Approved":
+        return
+    last = package.reason.partition(approval.BETWEEN)[0]
+    about = f"{package.name} is {package.status}{f' ({last})' if last else ''}"
+    command = f"mlops approve {environment.options} --version {version} --by NAME --reason WHY"
+    if package.status == "Rejected":
+        raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
+    raise NotApproved(f"{about}: {command}")
