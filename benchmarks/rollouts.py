@@ -15,15 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "{{cookiecutter.project_slug}}"
 TIME_SCALE = 600
+COPIES = 20
+"""Requests of which a shadow has to have answered copies; a client sends them while it is measured."""
+
 SETTINGS = """
 project: churn
 package: churn
@@ -44,6 +48,7 @@ ROLLOUTS: dict[str, dict[str, Any]] = {
     "all at once": {"kind": "all_at_once", "bake_seconds": 300},
     "canary": {"kind": "canary", "percent": 50, "wait_seconds": 300, "bake_seconds": 300},
     "linear": {"kind": "linear", "percent": 50, "wait_seconds": 300, "bake_seconds": 300},
+    "shadow": {"kind": "shadow", "requests": COPIES, "seconds": 600, "latency": 100, "bake_seconds": 300},
 }
 
 
@@ -134,6 +139,24 @@ def measured(mlops: Any, deed: Callable[[], Any]) -> tuple[int, float, float]:
     return len(meter.calls), total - meter.elsewhere, total
 
 
+@contextmanager
+def asking(mlops: Any, environment: Any) -> Iterator[None]:
+    """A client that asks an endpoint while the block runs; what it calls and waits is not measured."""
+    runtime, stopped = mlops.aws.client(mlops.aws.base(mlops.project, environment), "sagemaker-runtime"), Event()
+
+    def ask() -> None:
+        while not stopped.wait(0.02):
+            runtime.invoke_endpoint(EndpointName=environment.endpoint_name, Body=b"1", ContentType="text/csv")
+
+    client = Thread(target=ask, daemon=True)
+    client.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        client.join()
+
+
 class Machinery:
     """The modules that are measured, and the project; imported when the sandbox is there."""
 
@@ -166,9 +189,9 @@ def run() -> dict[str, tuple[int, float, float]]:
                 endpoint = mlops.serving.Endpoint.model_validate({**plain.endpoint.model_dump(), "rollout": given})
                 environment = plain.model_copy(update={"endpoint": endpoint})
                 register(mlops, plain, number)
-                found[name] = measured(
-                    mlops, partial(mlops.deployment.deploy, mlops.project, environment, print_nothing)
-                )
+                deploy = partial(mlops.deployment.deploy, mlops.project, environment, print_nothing)
+                with asking(mlops, environment) if name == "shadow" else nullcontext():
+                    found[name] = measured(mlops, deploy)
             rollback = partial(mlops.deployment.rollback, mlops.project, plain, print_nothing)
             found["rollback"] = measured(mlops, rollback)
     return found

@@ -142,6 +142,18 @@ REFUSED = [
         },
         "rollout shadow is not for ml.inf1.xlarge",
     ),
+    *(
+        (
+            {
+                "environments.2.endpoint.rollout": {"kind": kind, "percent": 50},
+                "environments.2.endpoint.instance_type": "ml.inf1.2xlarge",
+            },
+            f"environments.prod.endpoint: rollout {kind} is not for ml.inf1.2xlarge, where SageMaker shifts all at",
+        )
+        for kind in ("canary", "linear")
+    ),
+    ({"environments.1.name": "challenger"}, "environments.challenger.name is challenger, which means a model group"),
+    ({"environments.1.name": "champion"}, "environments.champion.name is champion, which means a model group"),
     ({"environments.2.endpoint.alarms": ["costs", "costs"]}, "each name may be given once"),
     (
         {"environments.2.endpoint.alarms": [{"name": "doubt", "metric": "D", "below": 1, "seconds": 90}]},

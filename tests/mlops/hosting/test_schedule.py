@@ -9,10 +9,10 @@ import pytest
 
 from mlops import storage
 from mlops.errors import BadInput, Failure
-from mlops.hosting import deployment, endpoints, schedule
+from mlops.hosting import deployment, endpoints, schedule, shadows
 from mlops.hosting.teardown import teardown
 from mlops.registry import approval, status
-from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint
+from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint, Shadow
 
 RESOURCE = {
     "ServiceNamespace": "sagemaker",
@@ -144,6 +144,23 @@ def test_a_deployment_brings_a_stopped_endpoint_up_with_the_newest_version(runni
     do(running, "stop")
     do(running, "start")
     assert running.answer(running.dev) == "second"
+
+
+def test_a_shadow_ends_with_the_stop_and_does_not_come_back_with_the_start(running: Any) -> None:
+    session, client = running.session(running.dev), running.client(running.dev, "application-autoscaling")
+    alone = endpoints.state(session, "churn-dev").config
+    endpoint = running.dev.endpoint.model_copy(update={"rollout": Shadow(kind="shadow")})
+    dev = running.dev.model_copy(update={"endpoint": endpoint})
+    client.deregister_scalable_target(**RESOURCE)
+    shadowed = shadows.prepare(session, running.settings, dev, running.in_dev("second"), alone)
+    endpoints.update(session, "churn-dev", shadowed, {})
+    assert endpoints.settle(session, "churn-dev", running.progress).config == shadowed
+
+    do(running, "stop")
+    do(running, "start")
+
+    assert endpoints.state(session, "churn-dev").config == alone
+    assert word(running) == ("InService", 1)
 
 
 def test_a_start_leaves_the_scaling_that_a_deployment_has_brought_meanwhile(running: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mlops import storage
 from mlops.compute import reproduce
-from mlops.contest import switch
+from mlops.contest import succession, switch
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.hosting import deployment
 from mlops.registry import adoption, approval, history, packages, promotion, prune, registration, status
@@ -191,6 +191,7 @@ def test_an_adopted_model_becomes_champion_by_having_served_as_challenger(advanc
 
     deployment.deploy(advanced.settings, challenger, advanced.progress)
     approval.approve(advanced.settings, champion, by="ines", why="known for years")
+    assert succession.succeed(advanced.settings_with(at_once(champion)), advanced.progress).version == 1
 
     found = deployment.deploy(advanced.settings, at_once(champion), advanced.progress)
     assert (found.version, advanced.answer(champion)) == (1, "first")
@@ -206,7 +207,8 @@ def test_a_copy_of_an_adopted_version_keeps_its_variables_and_the_gate_its_limit
     source = packages.describe(world.session(prod), adopted(world, prod).package)
     session = world.session(world.prod)
 
-    with pytest.raises(Failure, match=r"gate refuses this model: roc_auc is missing, at least 0\.95 is required"):
+    way = "churn-prod version 1 was adopted, so nothing was measured: mlops adopt --endpoint old --env prod --by NAME"
+    with pytest.raises(Failure, match=rf"gate refuses this model: roc_auc is missing, at least 0\.95 .*; {way}"):
         promotion.copied(session, world.settings, world.prod, dataclasses.replace(source, fingerprint="0" * 64), print)
     free = world.settings.model_copy(update={"gate": ()})
     copy = promotion.copied(session, free, world.prod, dataclasses.replace(source, fingerprint="0" * 64), print)

@@ -91,6 +91,9 @@ def _share(member: str, routing: Document, configuration: Document, least_percen
         raise _invalid(f"{member} is required for the traffic routing type {routing['Type']}.")
     shares: list[float] = []
     for variant in configurations.variants(configuration):
+        if str(variant.get("InstanceType", "")).startswith("ml.inf1."):
+            # AWS would take it, and shift all at once without watching an alarm afterwards.
+            raise _invalid(f"Traffic routing type {routing['Type']} is not supported on {variant['InstanceType']}.")
         if variant.get("ServerlessConfig"):
             raise _invalid(f"Traffic routing type {routing['Type']} is not supported for serverless variants.")
         total = variant["InitialInstanceCount"]

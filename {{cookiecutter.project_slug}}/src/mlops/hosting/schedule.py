@@ -13,7 +13,7 @@ import boto3
 from mlops import aws, storage
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.hosting import autoscaling, endpoints, inventory
+from mlops.hosting import autoscaling, endpoints, inventory, shadows
 from mlops.hosting.endpoints import State
 from mlops.registry import packages
 from mlops.settings.project import Environment, Settings
@@ -118,7 +118,9 @@ def stop(session: boto3.Session, bucket: str, endpoint: str) -> Change:
         # A run that was killed has deregistered what it had written down, or has put back a part of it only.
         targets = scales or before.targets
         policies = list({each["PolicyName"]: each for each in [*before.policies, *policies]}.values())
-    keep(session, bucket, endpoint, Stopped(found.config, tags(session, endpoint), targets, policies))
+    # A shadow ends with it: its deployment is over, and nobody would take away what came back in the morning.
+    config = shadows.without_shadow(session, found.config)
+    keep(session, bucket, endpoint, Stopped(config, tags(session, endpoint), targets, policies))
     for target in scales:
         deregister(session, target)
     delete(session, endpoint)

@@ -120,8 +120,13 @@ def copied(
             verdicts.refuse(verdict)
         return renewed
     # A challenger too is held against the champion: against what it would take the place of.
-    decision = gate.of_package(session, settings, target.contenders[0], source, progress)
-    verdicts.refuse(decision)
+    try:
+        decision = gate.of_package(session, settings, target.contenders[0], source, progress)
+        verdicts.refuse(decision)
+    except Failure as why_not:
+        if not source.is_adopted:
+            raise
+        raise Failure(f"{why_not}; {way_of_adopted(target, source, there)}") from why_not
     artefact = places.artefact(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)
@@ -148,6 +153,17 @@ def copied(
         after=newest.version if newest else 0,
         CustomerMetadataProperties=metadata,
         **parameters,
+    )
+
+
+def way_of_adopted(target: Environment, source: ModelPackage, there: ModelPackage | None) -> str:
+    """How an adopted model, of which nothing was measured, comes into a group all the same."""
+    if there is not None:
+        return f"it was adopted, and is {there.name} already: mlops rollback {target.options} --to {there.version}"
+    origin = source.metadata[packages.ADOPTED_FROM].rpartition("/")[2]
+    return (
+        f"{source.name} was adopted, so nothing was measured: mlops adopt --endpoint {origin} {target.options} "
+        f"--by NAME --reason WHY, then mlops approve {target.options} --by NAME --reason WHY"
     )
 
 

@@ -4,7 +4,7 @@ import keyword
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -225,8 +225,9 @@ class Settings(Model):
     def environments_are_a_way(self) -> Self:
         """The first trains and serves nothing; the ones after it serve; names are unique."""
         names = [environment.name for environment in self.environments]
-        if "champion" in names:
-            raise ValueError("environments have the name champion, which means a model group; give another")
+        # Its endpoint, `<project>-challenger`, would read as that of a model in a contest.
+        for name in set(names).intersection(get_args(Group)):
+            raise ValueError(f"environments.{name}.name is {name}, which means a model group: give another name")
         if len(set(names)) != len(names):
             raise ValueError(f"environments have the names {', '.join(names)}; each name may be given once")
         for environment in self.environments[1:]:

@@ -62,8 +62,9 @@ class Shadow(Model):
 
 Rollout = Annotated[AllAtOnce | Canary | Linear | Shadow, Field(discriminator="kind")]
 
-NOT_IN_SHADOW = "ml.inf1."
-"""Instances that SageMaker gives no shadow (its developer guide, exclusions of shadow tests)."""
+INFERENTIA = "ml.inf1."
+"""Instances without shadows and guardrails: SageMaker shifts all at once there and watches no alarm afterwards,
+whatever was asked (its developer guide, exclusions of shadow tests and of deployment guardrails)."""
 
 
 class Capture(Model):
@@ -120,6 +121,16 @@ class Endpoint(Watched):
     hours: Hours | None = Field(default=None, description="when it runs; always when not given")
 
     @model_validator(mode="after")
+    def rollout_is_for_the_instances(self) -> Self:
+        """SageMaker refuses a shadow on some instances, and makes an update all at once of every other rollout."""
+        if self.instance_type.startswith(INFERENTIA) and not isinstance(self.rollout, AllAtOnce):
+            raise ValueError(
+                f"rollout {self.rollout.kind} is not for {self.instance_type}, where SageMaker shifts all at once: "
+                "give rollout.kind: all_at_once or another instance_type"
+            )
+        return self
+
+    @model_validator(mode="after")
     def canary_needs_two_instances(self) -> Self:
         """A share of at most half of the instances needs two of them."""
         if isinstance(self.rollout, Canary | Linear) and self.instances < 2:
@@ -130,11 +141,9 @@ class Endpoint(Watched):
 
     @model_validator(mode="after")
     def shadow_can_be(self) -> Self:
-        """SageMaker excludes some instances from shadows, and what is compared has to be captured."""
+        """What is compared has to be captured."""
         if not isinstance(self.rollout, Shadow):
             return self
-        if self.instance_type.startswith(NOT_IN_SHADOW):
-            raise ValueError(f"rollout shadow is not for {self.instance_type}: give another instance_type or kind")
         if self.rollout.agreement is not None and self.capture is None:
             raise ValueError("rollout.agreement compares captured answers: give capture, such as {percent: 100}")
         return self
