@@ -1,8 +1,14 @@
 """Deployment: what is deployed, what is refused, and how alarms roll it back."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
@@ -142,6 +148,36 @@ def test_a_rollout_is_rolled_back_by_a_metric_of_the_projects_own_which_the_comm
     (decision,) = approval.decisions(packages.describe(world.session(world.prod), doubtful.arn).reason)
     assert "churn-prod-doubt read 25" in decision.why
     assert world.answer(world.prod) == "first"
+
+
+@pytest.mark.slow
+def test_the_command_says_which_alarm_rolled_a_linear_rollout_back(world: Any, tmp_path: Path) -> None:
+    world.approved("first")
+    deployment.deploy(world.settings, world.prod, world.progress)
+    bad = world.approved("raises")
+    given = yaml.safe_load((world.settings.root / "mlops.yaml").read_text())
+    # Steps of ten minutes: it is an alarm that ends it, and not its own end.
+    given["environments"][2]["endpoint"]["rollout"] = {"kind": "linear", "percent": 50, "wait_seconds": 600}
+    (tmp_path / "mlops.yaml").write_text(yaml.safe_dump(given))
+
+    with world.traffic(world.prod):
+        done = subprocess.run(
+            [sys.executable, "-m", "mlops", "deploy", "--env", "prod", "--version", str(bad.version)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(deployment.__file__).parents[2])},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1, said
+    assert re.search(r"rolled back to version 1 after .*: alarm churn-prod-errors read \d+, limit", said)
+    assert "version 2 is now Rejected" in said
+    policy = world.client(world.prod).describe_endpoint(EndpointName="churn-prod")["LastDeploymentConfig"]
+    assert policy["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == "LINEAR"
+    assert world.answer(world.prod) == "first"
+    assert packages.describe(world.session(world.prod), bad.arn).status == "Rejected"
 
 
 def test_a_version_that_does_not_start_stays_approved(world: Any) -> None:

@@ -183,6 +183,17 @@ def test_one_instance_has_no_half_for_a_canary(hosting, one_endpoint):
         )
 
 
+@pytest.mark.parametrize("routing", [canary(60), linear(60)])
+def test_inferentia_is_shifted_all_at_once_only(hosting, one_endpoint, routing):
+    variant = hosting.variant(one_endpoint.model, InitialInstanceCount=2, InstanceType="ml.inf1.xlarge")
+    with pytest.raises(ClientError, match=f"{routing['Type']} is not supported on ml.inf1.xlarge"):
+        hosting.sagemaker.update_endpoint(
+            EndpointName=one_endpoint.name,
+            EndpointConfigName=hosting.configuration(variant),
+            DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}},
+        )
+
+
 def test_an_alarm_has_to_exist(hosting, one_endpoint):
     with pytest.raises(ClientError, match="Alarm no-such-alarm does not exist"):
         hosting.deploy(one_endpoint.name, one_endpoint.model, ALL_AT_ONCE, "no-such-alarm")

@@ -53,7 +53,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
             changed = bring(session, settings, environment, package, progress)
         except Overtaken as why:
             progress(f"{endpoint}: {why}")
-            shadows.end(session, endpoint, progress)
+            shadows.end(session, settings, environment, package, progress)
             continue
         seconds = time.monotonic() - started
         return Deployment(endpoint, package.arn, package.version, changed=changed, seconds=seconds)

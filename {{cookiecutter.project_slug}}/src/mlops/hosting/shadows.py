@@ -126,11 +126,16 @@ def rule_of(environment: Environment) -> Shadow:
     return environment.endpoint.rollout
 
 
-def end(session: boto3.Session, endpoint: str, progress: Progress) -> None:
-    """Take away a shadow that nobody waits for any more; both versions would be paid for."""
-    found = endpoints.state(session, endpoint)
-    if found is not None and found.settled and is_shadowed(found.config):
-        leave(session, endpoint, found.config, progress)
+def end(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, progress: Progress
+) -> None:
+    """Take a version away that is in the shadow for nothing any more; another run's shadow stays."""
+    found = endpoints.state(session, environment.endpoint_name)
+    if found is None or not found.settled or not is_shadowed(found.config):
+        return
+    (shadow,) = described(session, found.config)["ShadowProductionVariants"]
+    if shadow["ModelName"] == endpoints.config_name(settings, environment, package):
+        leave(session, environment.endpoint_name, found.config, progress)
 
 
 def leave(session: boto3.Session, endpoint: str, config: str, progress: Progress) -> None:
