@@ -46,10 +46,11 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     while True:
         session = aws.session(settings, environment, "deploy")
         package = choice.chosen(session, environment, brought, progress)
-        if isinstance(environment.endpoint, Batch):
-            rejudgement.refuse_worse(session, settings, environment, package, progress)
-            return batch.ready(session, settings, environment, package, progress)
         try:
+            if isinstance(environment.endpoint, Batch):
+                rejudgement.refuse_worse(session, settings, environment, package, progress)
+                choice.refuse_overtaken(session, environment, package)
+                return batch.ready(session, settings, environment, package, progress)
             changed = bring(session, settings, environment, package, progress)
         except Overtaken as why:
             progress(f"{endpoint}: {why}")
