@@ -92,7 +92,8 @@ def update_endpoint(call: Call) -> Answer:
         scaling.same_instance_types(call, endpoint, current, configuration)
         kept = endpoint.get("LastDeploymentConfig") if given.get("RetainDeploymentConfig") else None
         deployment = given.get("DeploymentConfig") or kept
-        steps = rollout.plan(deployment, configuration)
+        retained = _properties(endpoint, current, configuration) if given.get("RetainAllVariantProperties") else {}
+        steps = rollout.plan(deployment, _with_instances(configuration, retained))
         watched = _alarms(call, deployment)
         if deployment:
             _same_variants(call, endpoint, configuration)
@@ -101,8 +102,7 @@ def update_endpoint(call: Call) -> Answer:
         endpoint.update(_next=configuration["EndpointConfigName"], EndpointStatus="Updating", LastModifiedTime=now())
         if deployment:
             endpoint["LastDeploymentConfig"] = deployment
-        if not given.get("RetainAllVariantProperties"):
-            endpoint.pop("_variants", None)
+        endpoint["_variants"] = retained
         call.sandbox.documents.changed()
     deploying = Deployment(call.sandbox, call.caller.account, call.caller.region, endpoint, fleet)
     deploying.update(steps, watched, deployments.serving(call, endpoint))
@@ -166,6 +166,33 @@ def _alarms(call: Call, deployment: Document | None) -> list[str]:
     names = [alarm["AlarmName"] for alarm in listed]
     alarms.exist(call.caller.account, call.caller.region, names)
     return names
+
+
+def _properties(endpoint: Document, current: Document, coming: Document) -> dict[str, Document]:
+    """The instances and weights that the variants have now, of those that stay: also when nobody has changed them."""
+    stay = {variant["VariantName"] for variant in coming["ProductionVariants"] if not variant.get("ServerlessConfig")}
+    changed = endpoint.get("_variants") or {}
+    return {
+        variant["VariantName"]: {
+            "VariantName": variant["VariantName"],
+            "DesiredInstanceCount": variant["InitialInstanceCount"],
+            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+            **changed.get(variant["VariantName"], {}),
+        }
+        for variant in current["ProductionVariants"]
+        if variant["VariantName"] in stay and not variant.get("ServerlessConfig")
+    }
+
+
+def _with_instances(configuration: Document, properties: dict[str, Document]) -> Document:
+    """A configuration whose variants have other numbers of instances than it says."""
+    variants = [
+        {**variant, "InitialInstanceCount": properties[variant["VariantName"]]["DesiredInstanceCount"]}
+        if variant["VariantName"] in properties
+        else variant
+        for variant in configuration["ProductionVariants"]
+    ]
+    return {**configuration, "ProductionVariants": variants}
 
 
 def _not_to_serverless(call: Call, endpoint: Document, configuration: Document) -> None:
