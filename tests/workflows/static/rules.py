@@ -226,6 +226,8 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
     group = str(given.get("group", ""))
     if given.get("cancel-in-progress") is True and "github.ref" not in group:
         yield "it cancels what another branch runs"
+    if "door" in needs.commands and (given.get("cancel-in-progress") is not False or "github.run_id" not in group):
+        yield "it waits for the event of another approval, which may cancel it"
     if "uses" in job or not changing:
         return
     if given.get("cancel-in-progress") is not False:
