@@ -3,14 +3,20 @@
 import dataclasses
 import json
 import re
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from mlops.compute.durations import JobTime
+from mlops import aws
+from mlops.compute import durations
 from mlops.quality import verdicts
 from mlops.quality.judgements import Judgement
 from mlops.registry import lineage
 from mlops.reporting import markdown, report
+from mlops.settings.compute import Prices
 
 
 def cells(text, first):
@@ -160,13 +166,75 @@ def test_that_nothing_was_compared_is_said(found):
     assert "Gate: nothing serves in dev yet." in markdown.markdown(dataclasses.replace(found, decision=decision))
 
 
-def test_jobs_are_given_in_the_seconds_of_all_their_instances(found):
-    jobs = [JobTime("churn-train-1", "ml.m5.large", 2, 90.0), JobTime("churn-evaluate-1", "ml.t3.large", 1, 30)]
+TRAINED = {
+    "TrainingJobName": "churn-train-1",
+    "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:111111111111:training-job/churn-train-1",
+    "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/model.tar.gz"},
+    "TrainingJobStatus": "Completed",
+    "SecondaryStatus": "Completed",
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+    "CreationTime": datetime(2026, 11, 2, tzinfo=UTC),
+    "EnableManagedSpotTraining": True,
+    "TrainingTimeInSeconds": 5400,
+    "BillableTimeInSeconds": 1800,
+}
+EVALUATED = {
+    "ProcessingJobName": "churn-evaluate-1",
+    "ProcessingJobArn": "arn:aws:sagemaker:eu-west-1:111111111111:processing-job/churn-evaluate-1",
+    "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.t3.large", "InstanceCount": 1, "VolumeSizeInGB": 30}},
+    "AppSpecification": {"ImageUri": "image"},
+    "ProcessingJobStatus": "Completed",
+    "CreationTime": datetime(2026, 11, 2, tzinfo=UTC),
+    "ProcessingStartTime": datetime(2026, 11, 2, 12, 0, tzinfo=UTC),
+    "ProcessingEndTime": datetime(2026, 11, 2, 12, 6, tzinfo=UTC),
+}
+
+
+@pytest.fixture
+def billed(monkeypatch):
+    """The jobs of a package with some prices, as SageMaker describes them."""
+    client = boto3.Session("key", "secret", region_name="eu-west-1").client("sagemaker")
+    package = SimpleNamespace(
+        metadata={
+            "training_job": TRAINED["TrainingJobArn"],
+            "report_uri": "s3://bucket/jobs/churn-evaluate-1/output/",
+            "gate_answers": "scored anew on this test set by job churn-score-1",
+        }
+    )
+    monkeypatch.setattr(aws, "client", lambda session, service: client)
+
+    def of(prices):
+        with Stubber(client) as stub:
+            stub.add_response("describe_training_job", TRAINED)
+            stub.add_response("describe_processing_job", EVALUATED)
+            stub.add_response("describe_processing_job", {**EVALUATED, "ProcessingJobName": "churn-score-1"})
+            return durations.of(None, package, prices)
+
+    return of
+
+
+def test_jobs_are_given_in_what_is_billed_and_what_that_costs(found, billed):
+    jobs = billed(Prices(currency="EUR", per_hour={"ml.m5.large": 0.5, "ml.t3.large": 0.1}))
 
     text = markdown.markdown(dataclasses.replace(found, jobs=jobs))
 
-    assert cells(text, "churn-train-1")[1:] == ["2 of ml.m5.large", "90", "180"]
-    assert cells(text, "together")[-1] == "210"
+    spot = "1800 (spot saved 67%)"
+    assert cells(text, "churn-train-1")[1:] == ["2 of ml.m5.large", spot, "3600", "0.5 EUR"]
+    assert cells(text, "churn-evaluate-1")[1:] == ["1 of ml.t3.large", "360", "360", "0.01 EUR"]
+    assert cells(text, "churn-score-1")[-1] == "0.01 EUR"
+    assert cells(text, "together")[-2:] == ["4320", "0.52 EUR"]
+
+
+def test_a_cost_that_nobody_gave_a_price_for_is_not_guessed(found, billed):
+    some = markdown.markdown(dataclasses.replace(found, jobs=billed(Prices(per_hour={"ml.m5.large": 2.5}))))
+    none = markdown.markdown(dataclasses.replace(found, jobs=billed(None)))
+
+    assert cells(some, "churn-train-1")[-1] == "2.50 USD"
+    assert cells(some, "churn-evaluate-1")[-1] == "no price for ml.t3.large in mlops.yaml"
+    assert cells(some, "together")[-1] == "2.50 USD, and what has no price"
+    assert cells(none, "churn-train-1")[-1] == "no price for ml.m5.large in mlops.yaml"
+    assert cells(none, "together")[-1] == "-"
 
 
 def test_what_others_wrote_calls_nobody_and_breaks_no_table(found, register, reported):

@@ -1,7 +1,7 @@
-"""Durations: how long the jobs ran that made a model, on which instances."""
+"""Durations: how long the jobs ran that made a model, on which instances, and what they cost."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -9,19 +9,32 @@ import boto3
 from mlops.compute import attempts
 from mlops.errors import Failure
 from mlops.registry.packages import ModelPackage
+from mlops.settings.compute import Prices
 
 JOB = re.compile(r"/jobs/(?P<name>[^/]+)/")
 """The name of a job in the address of what it wrote."""
 
+SCORED = re.compile(r"scored anew .* by job (?P<name>[\w-]+)$")
+"""The name of the gate's own job in what the gate says of the answers that it compared with."""
+
 
 @dataclass(frozen=True)
 class JobTime:
-    """A job: how long it ran, on how many instances of which kind."""
+    """A job: what SageMaker bills of it, on how many instances of which kind.
+
+    Args:
+        seconds: that each instance is billed for; on spot instances fewer than it ran.
+        spot_saving: the share of its time that is not billed, on spot instances; None on others.
+        cost: in the currency of mlops.yaml; None when that has no price for these instances.
+    """
 
     name: str
     instance_type: str
     instances: int
     seconds: float
+    spot_saving: float | None = None
+    cost: float | None = None
+    currency: str = ""
 
     @property
     def instance_seconds(self) -> float:
@@ -29,12 +42,25 @@ class JobTime:
         return self.instances * self.seconds
 
 
-def of(session: boto3.Session, package: ModelPackage) -> list[JobTime]:
-    """The jobs that a package's metadata names; one that SageMaker no longer tells of is left out."""
+def of(session: boto3.Session, package: ModelPackage, prices: Prices | None = None) -> list[JobTime]:
+    """The jobs that a package's metadata names; one that SageMaker no longer tells of is left out.
+
+    Args:
+        session: may describe them.
+        package: the model that they made.
+        prices: of instances; without any no job has a cost.
+    """
     found = [training(session, package.metadata.get("training_job", "").rpartition("/")[2])]
-    names = dict.fromkeys(match["name"] for value in package.metadata.values() if (match := JOB.search(value)))
-    found += [processing(session, name) for name in names]
-    return [each for each in found if each is not None]
+    matches = (pattern.search(value) for value in package.metadata.values() for pattern in (JOB, SCORED))
+    found += [processing(session, name) for name in dict.fromkeys(match["name"] for match in matches if match)]
+    return [priced(each, prices) for each in found if each is not None]
+
+
+def priced(job: JobTime, prices: Prices | None) -> JobTime:
+    """A job with its cost, where there is a price."""
+    if prices is None or (cost := prices.of(job.instance_type, job.instance_seconds)) is None:
+        return job
+    return replace(job, cost=cost, currency=prices.currency)
 
 
 def training(session: boto3.Session, name: str) -> JobTime | None:
@@ -45,7 +71,10 @@ def training(session: boto3.Session, name: str) -> JobTime | None:
     resources = job["ResourceConfig"]
     billed = job.get("BillableTimeInSeconds", job.get("TrainingTimeInSeconds"))
     seconds = between(job, "TrainingStartTime", "TrainingEndTime") if billed is None else float(billed)
-    return JobTime(name, resources["InstanceType"], resources["InstanceCount"], seconds)
+    ran = float(job.get("TrainingTimeInSeconds", 0))
+    # As SageMaker's reference has it: 1 - BillableTimeInSeconds / TrainingTimeInSeconds.
+    saving = max(0.0, 1 - seconds / ran) if job.get("EnableManagedSpotTraining") and ran else None
+    return JobTime(name, resources["InstanceType"], resources["InstanceCount"], seconds, saving)
 
 
 def processing(session: boto3.Session, name: str) -> JobTime | None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from mlops import github
+from mlops.compute.durations import JobTime
 from mlops.quality.checks import Verdict
 from mlops.reporting.report import Metric, Report, metrics_of, parameters_of
+from mlops.settings.project import FILE
 
 SAME = "the same"
 NOTHING = "-"
@@ -160,15 +162,40 @@ def code(value: str | None, like: str | None = None) -> str:
 
 
 def jobs_table(report: Report) -> str:
-    """How long the jobs took that made the model. What they cost depends on your prices: it is not guessed."""
+    """How long the jobs took that made the model, and what they cost. A price that is not given is not guessed."""
     if not report.jobs:
         return ""
-    lines = [row("job", "instances", "seconds", "instance-seconds"), row("---", "---", "---:", "---:")]
+    lines = [
+        row("job", "instances", "billed seconds", "instance-seconds", "cost"),
+        row("---", "---", "---:", "---:", "---:"),
+    ]
     for job in report.jobs:
         instances = f"{job.instances} of {job.instance_type}"
-        lines.append(row(job.name, instances, f"{job.seconds:.0f}", f"{job.instance_seconds:.0f}"))
+        seconds = f"{job.seconds:.0f}"
+        if job.spot_saving is not None:
+            seconds += f" (spot saved {job.spot_saving:.0%})"
+        lines.append(row(job.name, instances, seconds, f"{job.instance_seconds:.0f}", cost(job)))
     total = sum(job.instance_seconds for job in report.jobs)
-    return "\n".join([*lines, row("together", "", "", f"{total:.0f}")])
+    return "\n".join([*lines, row("together", "", "", f"{total:.0f}", costs(report.jobs))])
+
+
+def cost(job: JobTime) -> str:
+    """What a job cost."""
+    return f"no price for {job.instance_type} in {FILE}" if job.cost is None else money(job.cost, job.currency)
+
+
+def costs(jobs: list[JobTime]) -> str:
+    """What jobs cost together; of those without a price it is said that they come on top."""
+    known = [job for job in jobs if job.cost is not None]
+    if not known:
+        return NOTHING
+    total = money(sum(job.cost or 0.0 for job in known), known[0].currency)
+    return total if len(known) == len(jobs) else f"{total}, and what has no price"
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount to the hundredth, a small one to two digits that say something."""
+    return f"{amount:.2f} {currency}" if amount >= 1 else f"{amount:.2g} {currency}"
 
 
 def footer(report: Report) -> str:

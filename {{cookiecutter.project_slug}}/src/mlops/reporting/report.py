@@ -98,7 +98,9 @@ def report(settings: Settings, environment: Environment) -> Report:
             if each.endpoint
             for contender in each.contenders
         ],
-        jobs=durations.of(session, package) if package and settings.before(environment) is None else [],
+        jobs=durations.of(session, package, settings.prices)
+        if package and settings.before(environment) is None
+        else [],
         decision=decision,
     )
 

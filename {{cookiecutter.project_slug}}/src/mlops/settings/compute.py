@@ -12,6 +12,8 @@ SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]+$")]
 SecurityGroupId = Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]+$")]
 
 
+Price = Annotated[float, Field(gt=0, le=10_000)]
+
 SCORING = "score"
 """Name under which `stages` says on what the gate asks the model that serves again; it is no stage of dvc.yaml."""
 
@@ -64,6 +66,18 @@ class Image(Model):
     uri: str | None = Field(
         default=None, max_length=255, pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$", description="REPOSITORY@sha256:DIGEST"
     )
+
+
+class Prices(Model):
+    """What jobs cost, for the report: AWS's list price or your own, since none is guessed."""
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$", description="as ISO 4217 names it")
+    per_hour: dict[InstanceType, Price] = Field(min_length=1, description="instance type → on-demand price of an hour")
+
+    def of(self, instance_type: str, seconds: float) -> float | None:
+        """What an instance costs for some seconds; None when its type has no price."""
+        price = self.per_hour.get(instance_type)
+        return None if price is None else price * seconds / 3600
 
 
 class Network(Model):

@@ -19,7 +19,7 @@ from pydantic import (
 
 from mlops.errors import BadInput
 from mlops.settings import signals
-from mlops.settings.compute import Image, Network, Stage
+from mlops.settings.compute import Image, Network, Prices, Stage
 from mlops.settings.contest import Challenger, completed, inherited, undecided
 from mlops.settings.criteria import Comparison, Data, Model, Monitoring, Threshold
 from mlops.settings.existing import BucketName, KeyArn, RoleName, RolePath, Roles
@@ -179,6 +179,7 @@ class Settings(Model):
     environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
     stages: dict[str, Stage]
     image: Image = Image()
+    prices: Prices | None = None
     # As long as the longest session of a role, less what a job needs beside its waits; see access.py.
     wait_minutes: float = Field(default=225, gt=0, le=225)
     gate: tuple[Threshold, ...] = ()
