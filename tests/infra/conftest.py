@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -98,12 +99,12 @@ class Terraform:
     url: str | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, *arguments: str, environment: str = "feature") -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, environment: str = "feature", log: str = "") -> subprocess.Popen[bytes]:
         """Start a command with the rights of an environment's account; what it prints goes to a file."""
-        with self._log(environment).open("wb") as log:
+        with self._log(log or environment).open("wb") as log_file:
             return subprocess.Popen(
                 ["terraform", *arguments], cwd=self.folder, env=self._variables(environment), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT,
+                stdout=log_file, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     def evaluate(self, expression: str, *options: str) -> Any:
@@ -117,8 +118,8 @@ class Terraform:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command to its end: its exit code, and what it printed."""
-        code = self.start(*arguments).wait(timeout=SECONDS)
-        return code, self._log("feature").read_text()
+        code = self.start(*arguments, log="alone").wait(timeout=SECONDS)
+        return code, self._log("alone").read_text()
 
     def _variables(self, environment: str) -> dict[str, str]:
         variables = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
@@ -252,13 +253,40 @@ def terraform(initialised: Terraform, bare: Cloud) -> Terraform:
 
 
 @pytest.fixture(scope="session")
-def applied(terraform: Terraform, bare: Cloud) -> Cloud:
-    """The accounts after every environment was applied.
+def applying(terraform: Terraform) -> Iterator[Terraform]:
+    """Terraform, which has begun to apply every environment.
 
     The provider watches a bucket's lifecycle for most of a minute, so they are applied side by side.
     """
     for environment in ACCOUNTS:
         terraform.begin("apply", environment, "-auto-approve")
-    for environment, (code, printed) in terraform.end().items():
+    yield terraform
+    for process in terraform.running.values():  # a test has failed before anybody has waited for them
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def applied_meanwhile(request: pytest.FixtureRequest) -> None:
+    """Begins to apply at once, where a test will need it: those that do not run while it waits."""
+    if any(needs_applied(item) for item in request.session.items):
+        with contextlib.suppress(pytest.skip.Exception):  # those that need it say what is missing
+            request.getfixturevalue("applying")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of what has been applied behind the others."""
+    items.sort(key=needs_applied)
+
+
+def needs_applied(item: pytest.Item) -> bool:
+    """Whether a test reads what has been applied."""
+    return "applied" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
+def applied(applying: Terraform, bare: Cloud) -> Cloud:
+    """The accounts after every environment was applied."""
+    for environment, (code, printed) in applying.end().items():
         assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
     return bare
