@@ -13,6 +13,11 @@ from sandbox.operations import Refusal
 from sandbox.sandbox import Sandbox
 
 TICK_SECONDS = 0.05
+"""Between two looks at the alarms of a deployment."""
+
+_IDLE_TICK = 15
+"""Between two looks at all alarms, in seconds of AWS: a quarter of the shortest period that this project has."""
+
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -23,12 +28,12 @@ _LOCK = Lock()
 
 
 def watch(sandbox: Sandbox) -> None:
-    """Evaluate all alarms of all accounts on every tick, until the sandbox stops."""
-    stopped = Event()
+    """Evaluate all alarms of all accounts again and again, until the sandbox stops."""
+    stopped, pause = Event(), max(TICK_SECONDS, sandbox.seconds(_IDLE_TICK))
     sandbox.on_stop.append(stopped.set)
 
     def tick() -> None:
-        while not stopped.wait(TICK_SECONDS):
+        while not stopped.wait(pause):
             for account, regions in list(backends.backends("cloudwatch").items()):
                 for region, backend in list(regions.items()):
                     for alarm in list(backend.alarms.values()):
