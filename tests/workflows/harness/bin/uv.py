@@ -5,7 +5,6 @@ the packages that the groups it was synced with need; the others can not be impo
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -81,6 +80,9 @@ def profile(groups: set[str], project: dict) -> Path:
 
 def closure(requirements: list[str]) -> set[str]:
     """The distributions that requirements bring with them."""
+    # Most calls find the profile made, and are over before this would be imported.
+    import importlib.metadata
+
     from packaging.requirements import Requirement
 
     found: set[str] = set()
@@ -108,6 +110,8 @@ def closure(requirements: list[str]) -> set[str]:
 
 def hidden(installed: set[str]) -> dict[str, list[str]]:
     """The modules, programs and names of this environment's distributions that are not among the installed ones."""
+    import importlib.metadata
+
     modules: dict[bool, set[str]] = {True: set(), False: set()}
     programs: dict[bool, set[str]] = {True: set(), False: set()}
     distributions: dict[bool, set[str]] = {True: set(), False: set()}
