@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,38 @@ from mlops import storage
 from mlops.hosting import alarms, deployment
 from mlops.registry import groups
 
-COMMAND = Path(__file__).parent / "killed.py"
+COMMANDS_THAT_DIE = Path(__file__).parent / "killed.py"
 KILLED = 9
 
 
-def run(
-    world: Any, command: str, given: dict[str, Any], write: int | None = None, when: str = ""
-) -> tuple[int, list[str]]:
-    """Run a command in a process of its own, dying at a write when one is given: its exit code, and its writes."""
-    arguments = {"root": str(world.settings.root), "command": command, "write": write, "when": when, **given}
+Run = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def run(world: Any) -> Iterator[Run]:
+    """Runs a command in a process of its own, dying at a write when one is given: its exit code, and its writes."""
     source = Path(groups.__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(COMMAND), json.dumps(arguments)],
+    process = subprocess.Popen(
+        [sys.executable, str(COMMANDS_THAT_DIE)],
         env={**os.environ, "PYTHONPATH": str(source)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
     )
-    assert done.returncode in (0, KILLED), done.stderr[-3000:]
-    return done.returncode, json.loads(done.stdout) if done.returncode == 0 else []
+    assert process.stdin and process.stdout
+    asked, answers = process.stdin, process.stdout
+
+    def run(command: str, given: dict[str, Any], write: int | None = None, when: str = "") -> tuple[int, list[str]]:
+        question = {"root": str(world.settings.root), "command": command, "write": write, "when": when, **given}
+        asked.write(json.dumps(question) + "\n")
+        asked.flush()
+        answer = json.loads(answers.readline())
+        assert answer["code"] in (0, KILLED), "its error is above"
+        return answer["code"], answer["sent"]
+
+    with process:
+        yield run
+        asked.close()
 
 
 def state_of(world: Any, fingerprint: str) -> dict[str, Any]:
@@ -117,11 +129,11 @@ COMMANDS: dict[str, tuple[str, Prepare, int]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_killed_run_is_carried_on_by_the_next(world: Any, fresh: Callable[[], Any], name: str) -> None:
+def test_a_killed_run_is_carried_on_by_the_next(world: Any, run: Run, fresh: Callable[[], Any], name: str) -> None:
     command, prepare, least = COMMANDS[name]
     fingerprint = secrets.token_hex(32)
     given = prepare(world, fingerprint)
-    code, recorded = run(world, command, given)
+    code, recorded = run(command, given)
     assert code == 0
     expected = without_names(without_fingerprint(state_of(world, fingerprint), fingerprint))
     assert len(recorded) >= least
@@ -132,8 +144,8 @@ def test_a_killed_run_is_carried_on_by_the_next(world: Any, fresh: Callable[[], 
             fingerprint = secrets.token_hex(32)
             given = prepare(world, fingerprint)
 
-            killed, _ = run(world, command, given, number, when)
-            carried_on, _ = run(world, command, given)
+            killed, _ = run(command, given, number, when)
+            carried_on, _ = run(command, given)
 
             assert (killed, carried_on) == (KILLED, 0), f"{name}: {when} {recorded[number]}"
 
