@@ -253,13 +253,30 @@ def test_what_a_person_tightened_since_stays(hub, mlops):
     made.environments["prod"]["protection_rules"] = [wait]
     made.policies["prod"]["feature/x"] = 999  # so that it is set again
     main = next(each for each in made.rulesets.values() if each["name"] == "mlops: main")
-    rule(main, "pull_request")["required_approving_review_count"] = 2
+    review, checks = rule(main, "pull_request"), rule(main, "required_status_checks")
+    review |= {"required_approving_review_count": 2, "require_last_push_approval": True}
+    checks["strict_required_status_checks_policy"] = True
+    checks["required_status_checks"].append({"context": "licences"})
+    dev = next(each for each in made.rulesets.values() if each["name"] == "mlops: dev")
+    rule(dev, "pull_request")["allowed_merge_methods"] = ["squash"]
+    stricter = json.dumps(dev, sort_keys=True)
+    hub.calls.clear()
 
+    assert mlops("bootstrap", "github", "--yes") == 0
+    assert not [call for call in hub.writes() if "rulesets" in call]
+
+    main["enforcement"] = "evaluate"
     assert mlops("bootstrap", "github", "--yes") == 0
 
     assert made.environments["prod"]["protection_rules"] == [wait]
     main = next(each for each in made.rulesets.values() if each["name"] == "mlops: main")
-    assert rule(main, "pull_request")["required_approving_review_count"] == 2
+    assert main["enforcement"] == "active"
+    review, checks = rule(main, "pull_request"), rule(main, "required_status_checks")
+    assert (review["required_approving_review_count"], review["require_last_push_approval"]) == (2, True)
+    assert checks["strict_required_status_checks_policy"] is True
+    assert "licences" in {each["context"] for each in checks["required_status_checks"]}
+    dev = next(each for each in made.rulesets.values() if each["name"] == "mlops: dev")
+    assert json.dumps(dev, sort_keys=True) == stricter
 
 
 def test_a_branch_that_is_there_is_never_pushed_over(hub, theirs, mlops, project):

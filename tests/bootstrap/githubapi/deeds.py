@@ -180,10 +180,12 @@ def environment(hub: Hub, parts: Parts, body: Any) -> Answer:
 def put_environment(hub: Hub, parts: Parts, body: Any) -> Answer:
     found, body, name = hub.repository(parts), body or {}, parts["environment_name"]
     given = body.get("reviewers") or []
-    if found.private and given and hub.plan != "enterprise":
+    if found.private and hub.plan == "free":
+        raise Refusal(404, "Not Found")
+    of_enterprise = {"reviewers", "wait_timer", "prevent_self_review"} & set(body)
+    if found.private and of_enterprise and hub.plan != "enterprise":
+        # Also when they are null, 0 or false.
         raise Refusal(422, "Failed to create the environment protection rule. " + PLAN.format("required reviewers"))
-    if found.private and body.get("deployment_branch_policy") and hub.plan == "free":
-        raise Refusal(422, "Failed to create the environment protection rule. " + PLAN.format("branch policy"))
     rules: list[dict[str, Any]] = []
     if taken := [each for each in given if each["id"] in hub.readers]:
         rules.append({

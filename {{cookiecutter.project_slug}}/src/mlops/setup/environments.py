@@ -1,7 +1,7 @@
 """Environments of GitHub: which there are, which branches may enter, whose review a job waits for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mlops import rest
@@ -180,22 +180,13 @@ def put(repository: Repository, gate: Gate, asked: Sequence[Reviewer] | None) ->
     path = f"environments/{quoted(gate.name)}"
     before = rules(repository, gate.name) or NO_RULES
     wanted = before.reviewers if asked is None else tuple(asked)
-    body = {
-        # What is left out of the request GitHub sets back.
-        "wait_timer": before.wait_timer,
-        "prevent_self_review": before.prevent_self_review or more_than_one(wanted),
-        "reviewers": [{"type": each.type, "id": each.id} for each in wanted] or None,
-        "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True}
-        if gate.branches or not before.every_branch
-        else None,
-    }
     said = None
     try:
-        answer = accepted(repository, path, body)
+        answer = accepted(repository, path, body(gate, before, wanted))
     except Unavailable as error:
         if not wanted:
             raise
-        answer = accepted(repository, path, {**body, "reviewers": None, "prevent_self_review": False})
+        answer = accepted(repository, path, body(gate, replace(before, reviewers=()), ()))
         made.write(repository, APPROVAL, REGISTRY)
         said = f"GitHub can ask nobody here, so it is approved in the registry ({error})"
     missing = {each.id for each in wanted} - {each.id for each in in_force(answer)}
@@ -203,6 +194,23 @@ def put(repository: Repository, gate: Gate, asked: Sequence[Reviewer] | None) ->
         names = ", ".join(each.name for each in wanted if each.id in missing)
         raise Failure(f"environment {gate.name}: GitHub leaves out {names}: give them read access, and run it again")
     set_branches(repository, gate)
+    return said
+
+
+def body(gate: Gate, before: Rules, wanted: Sequence[Reviewer]) -> dict[str, Any]:
+    """What the request for an environment says: what is left out GitHub sets back, and only what is not so is said.
+
+    On a plan that has branch policies and nothing else for a private repository, GitHub refuses a request that names a
+    wait, reviewers or their rule at all, even with none. Source: `createNewEnvNoEnterprise` of
+    github.com/google/go-github, github/repos_environments.go.
+    """
+    by_name = {"protected_branches": False, "custom_branch_policies": True}
+    said: dict[str, Any] = {"deployment_branch_policy": None if before.every_branch and not gate.branches else by_name}
+    if before.wait_timer:
+        said["wait_timer"] = before.wait_timer
+    if wanted or before.reviewers:
+        said["reviewers"] = [{"type": each.type, "id": each.id} for each in wanted] or None
+        said["prevent_self_review"] = before.prevent_self_review or more_than_one(wanted)
     return said
 
 
@@ -215,8 +223,10 @@ def accepted(repository: Repository, path: str, body: dict[str, Any]) -> dict[st
     try:
         return dict(repository.ask("PUT", path, body))
     except rest.Refused as error:
-        if is_of_plan(error):
-            raise Unavailable(f"{error} Make the repository public, or take a plan that has it") from error
+        # Of environments that a plan has not at all GitHub says that there is nothing.
+        hidden = error.status == 404 and (repository.find("") or {}).get("private")
+        if hidden or is_of_plan(error):
+            raise Unavailable(f"{error}. Make the repository public, or take a plan that has it") from error
         raise
 
 

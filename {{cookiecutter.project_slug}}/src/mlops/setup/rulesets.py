@@ -20,6 +20,9 @@ REQUIRED = {
 MERGES = {"main": ["merge"], "dev": ["merge", "squash", "rebase"]}
 """A squash on main would leave dev and main with nothing in common; a model is the same after any of them."""
 
+REVIEW, CHECKS = "pull_request", "required_status_checks"
+"""The rules that have parameters, by GitHub's names of them."""
+
 ACTIONS = "github-actions"
 """The app that runs workflows: a check of the same name by anybody else does not count."""
 
@@ -60,8 +63,8 @@ def wanted(branch: str, approvals: int) -> dict[str, Any]:
         "rules": [
             {"type": "deletion"},
             {"type": "non_fast_forward"},
-            {"type": "pull_request", "parameters": review},
-            {"type": "required_status_checks", "parameters": status},
+            {"type": REVIEW, "parameters": review},
+            {"type": CHECKS, "parameters": status},
         ],
     }
 
@@ -134,7 +137,7 @@ def step(
 
 def approvals_now(found: dict[str, Any]) -> int:
     """How many reviews a ruleset asks for; a new one asks for one."""
-    review = parameters(found, "pull_request")
+    review = parameters(found, REVIEW)
     return int(review.get("required_approving_review_count", 1))
 
 
@@ -146,7 +149,7 @@ def parameters(ruleset: dict[str, Any], rule: str) -> dict[str, Any]:
 
 def contexts(ruleset: dict[str, Any]) -> set[str]:
     """The checks that it asks for."""
-    return {each["context"] for each in parameters(ruleset, "required_status_checks").get("required_status_checks", [])}
+    return {each["context"] for each in parameters(ruleset, CHECKS).get("required_status_checks", [])}
 
 
 def holds(found: dict[str, Any], ruleset: dict[str, Any]) -> bool:
@@ -155,26 +158,43 @@ def holds(found: dict[str, Any], ruleset: dict[str, Any]) -> bool:
         return False
     included = set(ruleset["conditions"]["ref_name"]["include"])
     there = (found.get("conditions") or {}).get("ref_name") or {}
-    review, now = parameters(ruleset, "pull_request"), parameters(found, "pull_request")
     return (
         included <= set(there.get("include") or [])
         and not there.get("exclude")
         and {each["type"] for each in ruleset["rules"]} <= {each["type"] for each in found.get("rules") or []}
-        and all(now.get(name) == value for name, value in review.items())
+        and parameters(found, REVIEW) == parameters(stricter(ruleset, found), REVIEW)
         and contexts(ruleset) <= contexts(found)
     )
 
 
+def stricter(ruleset: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """A ruleset with all that a person made stricter in the one that is there, and with that one's further rules."""
+    review, now = parameters(ruleset, REVIEW), parameters(found, REVIEW)
+    flags = {name: True for name, value in now.items() if value is True and review.get(name) is False}
+    merges = [each for each in review["allowed_merge_methods"] if each in now.get("allowed_merge_methods", ())]
+    kept = {**now, **review, **flags, "allowed_merge_methods": merges or review["allowed_merge_methods"]}
+    checks, there = parameters(ruleset, CHECKS), parameters(found, CHECKS)
+    own = {each["context"]: each for each in checks["required_status_checks"]}
+    all_checks = {each["context"]: each for each in there.get("required_status_checks", [])} | own
+    strict = bool(there.get("strict_required_status_checks_policy"))
+    both = {**there, "strict_required_status_checks_policy": strict, "required_status_checks": [*all_checks.values()]}
+    values = {REVIEW: kept, CHECKS: both}
+    rules = [
+        {**each, "parameters": values[each["type"]]} if each["type"] in values else each for each in ruleset["rules"]
+    ]
+    kinds = {each["type"] for each in rules}
+    more = [each for each in found.get("rules") or [] if each["type"] not in kinds]
+    return {**ruleset, "rules": [*rules, *more]}
+
+
 def put(repository: Repository, ruleset: dict[str, Any]) -> None:
-    """Make a ruleset, or bring the one of its name into line; rules of other kinds that a person added stay."""
+    """Make a ruleset, or bring the one of its name into line; what a person made stricter stays."""
     number = listed(repository).get(ruleset["name"])
     app = repository.ask("GET", f"/apps/{ACTIONS}")["id"]
-    for check in parameters(ruleset, "required_status_checks")["required_status_checks"]:
+    for check in parameters(ruleset, CHECKS)["required_status_checks"]:
         check["integration_id"] = app
     if number is None:
         repository.ask("POST", "rulesets", ruleset)
         return
     found = repository.ask("GET", f"rulesets/{number}")
-    kinds = {each["type"] for each in ruleset["rules"]}
-    more = [each for each in found.get("rules") or [] if each["type"] not in kinds]
-    repository.ask("PUT", f"rulesets/{number}", {**ruleset, "rules": [*ruleset["rules"], *more], "bypass_actors": []})
+    repository.ask("PUT", f"rulesets/{number}", {**stricter(ruleset, found), "bypass_actors": []})
