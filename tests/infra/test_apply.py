@@ -174,6 +174,8 @@ def test_captures_expire_and_models_do_not(applied: Any, environment: str) -> No
 
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     assert expiring == {"captures/": 90}
+    gone = {rule["Filter"].get("Prefix", ""): rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules}
+    assert gone == {"captures/": 1, "": 365}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

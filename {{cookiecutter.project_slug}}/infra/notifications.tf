@@ -39,8 +39,9 @@ resource "aws_budgets_budget" "month" {
   time_unit    = "MONTHLY"
 
   cost_filter {
-    name   = "TagKeyValue"
-    values = ["user:environment$${var.environment}"]
+    name = "TagKeyValue"
+    # Not in one string: `$$` before a brace is a dollar sign to Terraform.
+    values = [join("$", ["user:mlops:costs", local.prefix])]
   }
 
   dynamic "notification" {

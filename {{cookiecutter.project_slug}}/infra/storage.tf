@@ -58,6 +58,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "environment" {
     status = "Enabled"
     filter { prefix = "captures/" }
     expiration { days = 90 }
+    # In a versioned bucket the expired one only becomes noncurrent.
+    noncurrent_version_expiration { noncurrent_days = 1 }
   }
 
   rule {

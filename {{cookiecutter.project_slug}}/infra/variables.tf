@@ -116,7 +116,10 @@ variable "notification_email" {
 }
 
 variable "monthly_budget_usd" {
-  description = "The costs of this environment in a month, by its tag, of which 80 % and the forecast are told."
+  description = <<-EOT
+    The costs of this environment in a month, of which 80 % and the forecast are told. They are counted by the tag
+    `mlops:costs`, which has to be made a cost allocation tag first, in the billing console of the paying account.
+  EOT
   type        = number
   default     = null
 }

@@ -23,6 +23,10 @@ provider "aws" {
   allowed_account_ids = [local.account]
 
   default_tags {
-    tags = merge(try(local.settings.tags, {}), { environment = var.environment, managed-by = "terraform" })
+    tags = merge(try(local.settings.tags, {}), {
+      environment   = var.environment
+      managed-by    = "terraform"
+      "mlops:costs" = local.prefix # jobs and endpoints have it too: the budget counts by it
+    })
   }
 }

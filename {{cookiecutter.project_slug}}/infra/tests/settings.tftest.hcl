@@ -36,6 +36,17 @@ run "every_role_has_the_path_and_the_boundary" {
   }
 }
 
+run "a_budget_counts_what_this_environment_costs" {
+  command = plan
+
+  variables { monthly_budget_usd = 200 }
+
+  assert {
+    condition     = flatten([for filter in aws_budgets_budget.month[0].cost_filter : filter.values]) == ["user:mlops:costs$churn-dev"]
+    error_message = "The budget counts by another tag."
+  }
+}
+
 run "names_are_made_with_the_path" {
   command = plan
 

@@ -115,8 +115,16 @@ def policy(settings: Settings, environment: Environment, name: str, accounts: li
 
 
 def tags(settings: Settings, environment: Environment) -> list[dict[str, str]]:
-    """The tags of every resource that the machinery makes: the company's own, the project and the environment."""
-    named = {"mlops:project": settings.project, "mlops:environment": environment.name, **settings.tags}
+    """The tags of every resource that the machinery makes: the company's own, the project and the environment.
+
+    Both together are one more, since a budget counts by one tag (infra/notifications.tf).
+    """
+    named = {
+        "mlops:project": settings.project,
+        "mlops:environment": environment.name,
+        "mlops:costs": f"{settings.project}-{environment.name}",
+        **settings.tags,
+    }
     return [{"Key": key, "Value": value} for key, value in named.items()]
 
 
