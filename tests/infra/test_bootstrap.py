@@ -19,7 +19,8 @@ import pytest
 from mlops import aws
 from mlops.settings.project import Settings
 from mlops.settings.project import load as settings_of
-from mlops.setup import state
+from mlops.setup import account, state
+from mlops.setup.plan import carried_out
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 REPOSITORY = "acme@1/churn@2"
@@ -170,8 +171,8 @@ def administrator() -> boto3.Session:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk) -> None:
+@pytest.mark.timeout(900)
+def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     meant = ("--env", "feature", "--env", "dev")
     before = desk.plan("bootstrap", "aws", *meant)
     assert set(before.values()) == {"make", "keep"}
@@ -207,8 +208,18 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk) -> N
     kept = {each["Key"] for each in s3.list_objects_v2(Bucket="churn-feature-111111111111")["Contents"]}
     assert any(key.startswith("dvc/files/md5/") for key in kept)
 
+    as_soon_as_github_has_it_the_roles_trust_it(desk, monkeypatch)
+
     refused = desk.mlops("destroy", "--only", "aws", "--confirm", "chum")
     assert refused.returncode == 2 and "this project is churn" in refused.stderr
+
+    without_data = desk.mlops("destroy", "--only", "aws", "--confirm", "churn")
+    assert without_data.returncode == 0, without_data.stderr
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["churn-dev-other-dev-deploy"]
+    assert {each["Key"] for each in s3.list_objects_v2(Bucket="churn-feature-111111111111")["Contents"]} == kept
+    again = desk.mlops("bootstrap", "aws", "--env", "feature", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert "churn-feature-train" in {role["RoleName"] for role in iam.list_roles()["Roles"]}
 
     gone = desk.mlops("destroy", "--only", "aws", "--data", "--confirm", "churn")
     assert gone.returncode == 0, gone.stderr
@@ -217,6 +228,28 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk) -> N
     assert len(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]) == 1, "another project trusts it"
     assert desk.cloud.client("dynamodb", "feature").list_tables()["TableNames"] == []
     assert desk.cloud.client("sagemaker", "feature").list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def as_soon_as_github_has_it_the_roles_trust_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The repository's name goes into the values and into the trust of the roles in one run."""
+    values = desk.folder / "infra" / "environments" / "feature.tfvars"
+    given = values.read_text()
+    values.write_text(given.replace("github_repository =", "# github_repository ="))
+    with monkeypatch.context() as patch:
+        for name, value in {**desk.variables, "AWS_ACCESS_KEY_ID": f"sandbox-{ACCOUNT}"}.items():
+            patch.setenv(name, value)
+        patch.setattr(account, "trusted", lambda settings: "acme@1/churn@3")
+        steps = account.steps(settings_of(desk.folder), ["feature"], str)
+        deeds = {each.what: each.deed for each in steps}
+        assert deeds["infra/environments/feature.tfvars: github_repository"] == "make"
+        assert deeds["infrastructure of feature"] == "change"
+        carried_out(steps, str)
+
+    iam = desk.cloud.client("iam", "feature")
+    trust = iam.get_role(RoleName="churn-feature-train")["Role"]["AssumeRolePolicyDocument"]
+    assert "repo:acme@1/churn@3:environment:feature" in json.dumps(trust)
+    assert 'github_repository = "acme@1/churn@3"' in values.read_text()
+    assert set(desk.plan("bootstrap", "aws", "--env", "feature").values()) == {"keep"}
 
 
 def test_the_doctor_names_what_an_empty_account_lacks_and_the_fix(desk: Desk) -> None:

@@ -44,8 +44,9 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
             why = "the bucket for its state is not the project's"
             plan += [Step(f"infrastructure of {each.name}", "leave", why) for each in here]
         for environment in here if plan[0].deed != "leave" else []:
-            plan.append(repository_step(settings, environment, subject))
-            plan.append(infrastructure_step(settings, session, environment, account, told))
+            trust = repository_step(settings, environment, subject)
+            ahead = subject if trust.deed == "make" else None
+            plan += [trust, infrastructure_step(settings, session, environment, account, ahead, told)]
     plan += [groups_step(settings, session, environment) for environment in here]
     plan += [data_step(settings, session, each) for each in here if settings.before(each) is None]
     for environment in elsewhere:
@@ -107,14 +108,28 @@ def repository_step(settings: Settings, environment: Environment, subject: str |
 
 
 def infrastructure_step(
-    settings: Settings, session: boto3.Session, environment: Environment, account: str, told: Progress
+    settings: Settings,
+    session: boto3.Session,
+    environment: Environment,
+    account: str,
+    repository: str | None,
+    told: Progress,
 ) -> Step:
-    """The step that has Terraform make an environment; what it would do is known once there is a state."""
+    """The step that has Terraform make an environment; what it would do is known once there is a state.
+
+    Args:
+        settings: the project.
+        session: an administrator's, in the account.
+        environment: what is made.
+        account: that has the state.
+        repository: whose workflows the roles will trust, where a step before this one writes it into the values.
+        told: hears how far Terraform has come.
+    """
     what, bucket = f"infrastructure of {environment.name}", state.name(settings, account)
 
     def make() -> str:
         terraform.prepare(settings, environment, bucket, told)
-        changes = terraform.plan(settings, environment, told)
+        changes = terraform.plan(settings, environment, repository, told)
         terraform.apply(settings, environment, told)
         return str(changes)
 
@@ -124,7 +139,7 @@ def infrastructure_step(
     if not state.exists(session, bucket):
         return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", make)
     terraform.prepare(settings, environment, bucket, told)
-    changes = terraform.plan(settings, environment, told)
+    changes = terraform.plan(settings, environment, repository, told)
     if changes == terraform.Changes(0, 0, 0):
         return Step(what, "keep", "as infra/ says")
     whole = not terraform.resources(settings, environment, told)

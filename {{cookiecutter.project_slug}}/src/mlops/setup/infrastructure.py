@@ -113,7 +113,9 @@ def alarms(session: boto3.Session, environment: Environment) -> Iterator[Check]:
         wanted = each.alarm_names
         what = f"alarms of {each.endpoint_name}"
         try:
-            page = aws.client(session, "cloudwatch").describe_alarms(AlarmNames=wanted)
+            page = aws.client(session, "cloudwatch").describe_alarms(
+                AlarmNames=wanted, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+            )
         except ClientError as error:
             yield Check(what, False, aws.reason(error), MAKE)
             continue

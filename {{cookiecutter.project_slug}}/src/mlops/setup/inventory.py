@@ -43,7 +43,7 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     if terraform.is_there(settings) and state.exists(session, bucket):
         for environment in reversed(here):  # the first of an account has what the others share
             found += infrastructure_of(settings, session, environment, bucket, with_data, told)
-        found.append(state_bucket(settings, session, bucket, here))
+        found.append(state_bucket(settings, session, bucket, here, with_data))
     else:
         found += [Belonging(f"bucket {each.bucket}", "whoever made it removes it") for each in here]
     found.append(Belonging("jobs and their logs", "SageMaker keeps the record of every job; they cost nothing"))
@@ -53,10 +53,12 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
 
 
 def state_bucket(
-    settings: Settings, session: boto3.Session, bucket: str, environments: Sequence[Environment]
+    settings: Settings, session: boto3.Session, bucket: str, environments: Sequence[Environment], with_data: bool
 ) -> Belonging:
-    """The bucket of Terraform's state; it stays when it holds more than these environments' states."""
+    """The bucket of Terraform's state; it stays with what it knows of, and when it holds more than these states."""
     what = f"state bucket {bucket}"
+    if not with_data:
+        return Belonging(what, "by it the next bootstrap, or --data, finds what stays")
     if strange := state.strange(settings, session, bucket, [each.name for each in environments]):
         return Belonging(what, f"it holds {', '.join(strange[:3])}: remove it by hand when nobody needs that")
     return Belonging(what, remove=partial(state.remove, session, bucket))
@@ -133,18 +135,21 @@ def infrastructure_of(
     with_data: bool,
     told: Progress,
 ) -> Iterator[Belonging]:
-    """What Terraform has made; without `--data` the bucket and the key that it is read with stay."""
+    """What Terraform has made; without `--data` the bucket and the key that it is read with stay, and are known."""
     terraform.prepare(settings, environment, bucket, told)
     made = terraform.resources(settings, environment, told)
     if not made:
         return
     if environment.bucket_name is None and not with_data:
-        held = "its key, images and the table of checks"
+        held = "its key, images, the table of checks and the App's secret"
         yield Belonging(f"bucket {environment.bucket}, {held}", "give --data to remove them with all in them")
     own = terraform.PROVIDER not in made or not trusted_by_others(settings, session)
     if not own:
         yield Belonging("GitHub's identity provider", "roles of other projects trust it: it is the account's")
-    what = f"infrastructure of {environment.name} ({len(made)} resources)"
+    goes = made if with_data else [each for each in made if not terraform.held(each, own)]
+    if not goes:
+        return
+    what = f"infrastructure of {environment.name} ({len(goes)} resources)"
     yield Belonging(what, remove=partial(terraform.destroy, settings, environment, with_data, own, told))
 
 

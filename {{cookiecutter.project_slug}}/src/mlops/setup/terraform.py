@@ -19,7 +19,7 @@ FOLDER = "infra"
 POLL_SECONDS = 15
 """How often long work says how far it has come."""
 
-HOLD_DATA = ("aws_s3_bucket", "aws_kms_", "aws_dynamodb_table.checks", "aws_ecr_")
+HOLD_DATA = ("aws_s3_bucket", "aws_kms_", "aws_dynamodb_table.checks", "aws_ecr_", "aws_secretsmanager_secret")
 """How that is named which holds data, guards it, or is needed to read it: it stays if the data stay."""
 
 GUARDED = ("aws_s3_bucket.", "aws_dynamodb_table.", "aws_ecr_repository.", "aws_secretsmanager_secret.")
@@ -69,22 +69,39 @@ def prepare(settings: Settings, environment: Environment, bucket: str, told: Pro
     run(settings, environment, told, "init", "-reconfigure", *given)
 
 
-def plan(settings: Settings, environment: Environment, told: Progress) -> Changes:
+def plan(settings: Settings, environment: Environment, repository: str | None, told: Progress) -> Changes:
     """What Terraform would do now; it is kept, so that `apply` does this and nothing else.
+
+    Args:
+        settings: the project.
+        environment: what is planned.
+        repository: whose workflows the roles are to trust, when the environment's values do not say so yet.
+        told: hears how far it has come.
 
     Raises:
         Failure: Terraform can not plan, or data would be lost: only `mlops destroy` removes them.
     """
+    trusted = (f"-var=github_repository={repository}",) if repository else ()
+    printed = planned_without_loss(settings, environment, told, *valued(settings, environment), *trusted)
+    found = re.search(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", printed)
+    return Changes(*(int(number) for number in found.groups())) if found else Changes(0, 0, 0)
+
+
+def planned_without_loss(settings: Settings, environment: Environment, told: Progress, *options: str) -> str:
+    """What Terraform says of a plan, which is kept.
+
+    Raises:
+        Failure: Terraform can not plan, or data would be lost.
+    """
     file = planned(settings, environment)
-    printed = run(settings, environment, told, "plan", f"-out={file}", *valued(settings, environment))
+    printed = run(settings, environment, told, "plan", f"-out={file}", *options)
     if lost := LOST.findall(printed):
         file.unlink(missing_ok=True)
         raise Failure(
             f"terraform plan of {environment.name}: {', '.join(lost)} would be removed, and data with it: "
             f"take back what names another one in {FILE}, or move the data and remove it by hand"
         )
-    found = re.search(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", printed)
-    return Changes(*(int(number) for number in found.groups())) if found else Changes(0, 0, 0)
+    return printed
 
 
 def apply(settings: Settings, environment: Environment, told: Progress) -> None:
@@ -102,7 +119,7 @@ def destroy(settings: Settings, environment: Environment, with_data: bool, with_
     Args:
         settings: the project.
         environment: whose resources.
-        with_data: the bucket with all in it and its key go too; else Terraform forgets them, and they stay.
+        with_data: the bucket with all in it and its key go too.
         with_provider: GitHub's identity provider goes too, of which an account has one for all its projects.
         told: hears how far it has come.
 
@@ -110,19 +127,27 @@ def destroy(settings: Settings, environment: Environment, with_data: bool, with_
         Failure: AWS refuses something; a second run carries on.
     """
     made = resources(settings, environment, told)
-    kept = [] if with_data else [each for each in made if each.startswith(HOLD_DATA)]
+    options = valued(settings, environment)
+    if not with_data:
+        # What stays stays in the state: a bootstrap finds it there, and so does a removal of the data.
+        targets = [f"-target={each}" for each in made if not held(each, with_provider)]
+        if targets:
+            planned_without_loss(settings, environment, told, "-destroy", *options, *targets)
+            apply(settings, environment, told)
+        return
     if PROVIDER in made and not with_provider:
-        kept.append(PROVIDER)
-    if kept:
-        run(settings, environment, told, "state", "rm", *kept)
-    options = (*valued(settings, environment), "-auto-approve")
-    if with_data:
-        options = (*options, "-var=delete_data=true")
-        # A bucket is emptied, and a table unprotected, only when its state says that it may be.
-        guarded = [f"-target={each}" for each in made if each.startswith(GUARDED)]
-        if guarded:
-            run(settings, environment, told, "apply", *options, *guarded)
+        run(settings, environment, told, "state", "rm", PROVIDER)
+    options = (*options, "-auto-approve", "-var=delete_data=true")
+    # A bucket is emptied, and a table unprotected, only when its state says that it may be.
+    guarded = [f"-target={each}" for each in made if each.startswith(GUARDED)]
+    if guarded:
+        run(settings, environment, told, "apply", *options, *guarded)
     run(settings, environment, told, "destroy", *options)
+
+
+def held(address: str, with_provider: bool) -> bool:
+    """Whether a resource stays while the data stay."""
+    return address.startswith(HOLD_DATA) or (address == PROVIDER and not with_provider)
 
 
 def resources(settings: Settings, environment: Environment, told: Progress) -> list[str]:
