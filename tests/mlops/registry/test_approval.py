@@ -9,6 +9,7 @@ from mlops import github
 from mlops.cli import release
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.registry import approval, history
+from mlops.registry.approval import Decision
 
 
 def test_an_approval_says_who_when_and_why(world: Any) -> None:
@@ -72,6 +73,53 @@ def test_a_review_on_github_leaves_what_was_decided_meanwhile(world: Any, monkey
     with pytest.raises(Failure, match=r"decided meanwhile \(Approved; approved .* by mira: the data was right\)"):
         release.decide("rejected", "", "", "prod", 1, None, json=True)
     assert history.history(world.settings)[-1].who == "mira"
+
+
+def decision(what: str, minute: int, why: str, who: str = "mira") -> Decision:
+    return Decision(what=what, when=datetime(2026, 3, 1, 12, minute, tzinfo=UTC), who=who, why=why)
+
+
+def told(*made: Decision) -> list[Decision]:
+    """What is read back when decisions were written one after the other."""
+    text = ""
+    for each in made:
+        text = approval.trail(each, text)
+        assert len(text) <= approval.LIMIT
+    return approval.decisions(text)
+
+
+def test_long_reasons_are_shortened_before_a_decision_is_left_out() -> None:
+    back = [decision("rejected", minute, f"{minute} {'because ' * 50}") for minute in (1, 2, 3)]
+
+    found = told(decision("approved", 0, "better recall"), *back)
+
+    assert [(each.what, each.when, each.who) for each in found] == [
+        *((each.what, each.when, each.who) for each in reversed(back)),
+        ("approved", datetime(2026, 3, 1, 12, 0, tzinfo=UTC), "mira"),
+    ]
+    assert [each.why[:9] for each in found] == ["3 because", "2 because", "1 because", "better re"]
+    assert {each.why[-1] for each in found[:3]} == {"…"}
+
+
+def test_of_very_many_decisions_the_last_ones_and_the_first_approval_stay_whole() -> None:
+    made = [decision("approved" if n % 2 else "rejected", n, "x" * 400, who=f"{n}" + "y" * 50) for n in range(1, 40)]
+
+    found = told(decision("rejected", 0, "no"), *made)
+
+    assert found[0].who == made[-1].who
+    assert found[0].why.startswith("x" * 199)
+    assert found[-1].who == made[0].who
+    assert [each.when for each in found] == sorted((each.when for each in found if each.when), reverse=True)
+    assert len(found) > 4
+
+
+def test_a_comment_of_studio_stays_what_it_is() -> None:
+    found = approval.decisions(approval.trail(decision("rejected", 1, "slow"), "looks good: really"))
+
+    assert [(each.what, each.who, each.why) for each in found] == [
+        ("rejected", "mira", "slow"),
+        ("", "", "looks good: really"),
+    ]
 
 
 @pytest.mark.parametrize(("by", "why"), [("", "good"), ("somebody", "  \n")])

@@ -1,7 +1,7 @@
 """Approval and rejection of model packages, with who, when and why written on the package."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import boto3
@@ -18,6 +18,14 @@ LIMIT = 1024
 
 BETWEEN = " | "
 """Between a decision and the ones before it; a reason can not hold it."""
+
+WHO = 64
+"""Characters of a name that are kept."""
+
+REASONS = (LIMIT, 300, 150, 80, 40)
+"""To how many characters reasons are shortened until all decisions have room; the last one keeps REASON at least."""
+
+REASON = 200
 
 DECISION = re.compile(
     r"^(?P<what>approved|rejected) (?P<when>[0-9-]{10}T[0-9:.]{8,15}Z) by (?P<who>.+?)"
@@ -37,6 +45,8 @@ class Decision:
 
     def __str__(self) -> str:
         """One line that `decisions` reads back."""
+        if not self.what:
+            return self.why
         when = "" if self.when is None else self.when.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
         where = f" in run {self.run}" if self.run else ""
         return f"{self.what} {when} by {self.who}{where}: {self.why}"
@@ -167,9 +177,36 @@ def record(
     session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str, run: str = ""
 ) -> ModelPackage:
     """Write a decision on a version, before those that are on it."""
-    decision = Decision(what=status.lower(), when=datetime.now(UTC), who=by, why=why, run=run)
-    trail = BETWEEN.join([str(decision), package.reason] if package.reason else [str(decision)])
-    return packages.set_status(session, package, status, trail[:LIMIT].removesuffix(BETWEEN.rstrip()).rstrip())
+    # A colon ends a name where decisions are read back.
+    who = one_line(by).replace(": ", " ")
+    decision = Decision(
+        what=status.lower(), when=datetime.now(UTC), who=shortened(who, WHO), why=one_line(why), run=run
+    )
+    return packages.set_status(session, package, status, trail(decision, package.reason))
+
+
+def trail(last: Decision, before: str) -> str:
+    """A decision and those before it, as ApprovalDescription has room for.
+
+    First the reasons are shortened; if that is not enough, whole decisions are left out, the older ones first. The last
+    decision stays, and the first approval, by which a champion is known to need no second trial.
+    """
+    told = [last, *decisions(before)]
+    for most in REASONS:
+        lines = [str(replace(last, why=shortened(last.why, max(most, REASON))))]
+        lines += [str(replace(each, why=shortened(each.why, most))) for each in told[1:]]
+        if len(BETWEEN.join(lines)) <= LIMIT:
+            return BETWEEN.join(lines)
+    first = max((at for at, each in enumerate(told) if each.what == "approved"), default=0)
+    kept = list(range(len(told)))
+    while len(BETWEEN.join(lines[at] for at in kept)) > LIMIT:
+        kept.remove(max(at for at in kept if at not in (0, first)))
+    return BETWEEN.join(lines[at] for at in kept)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text's beginning, which says by its end that it goes on."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def one_line(text: str) -> str:
