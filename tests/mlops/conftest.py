@@ -322,6 +322,7 @@ def empty(server: Server, project: Settings) -> None:
             sagemaker.delete_model(ModelName=each["ModelName"])
         for group in sagemaker.list_model_package_groups(MaxResults=100)["ModelPackageGroupSummaryList"]:
             delete_group(sagemaker, group["ModelPackageGroupName"])
+        storage.delete_folder(session, f"s3://{environment.bucket}/deployments/")
         cloudwatch = admin(server.url, environment.account, "cloudwatch")
         for contender in environment.contenders if environment.endpoint else []:
             for alarm in contender.alarm_names:

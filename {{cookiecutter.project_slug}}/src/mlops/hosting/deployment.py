@@ -7,7 +7,7 @@ import boto3
 from mlops import aws
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure
-from mlops.hosting import alarms, autoscaling, batch, choice, endpoints, rollouts, schedule, served, shadows
+from mlops.hosting import alarms, autoscaling, batch, choice, endpoints, logbook, rollouts, schedule, served, shadows
 from mlops.hosting.alarms import Reading
 from mlops.hosting.choice import Overtaken
 from mlops.hosting.endpoints import Deployment, Progress, State
@@ -50,7 +50,9 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
             if isinstance(environment.endpoint, Batch):
                 rejudgement.refuse_worse(session, settings, environment, package, progress)
                 choice.refuse_overtaken(session, environment, package)
-                return batch.ready(session, settings, environment, package, progress)
+                ready = batch.ready(session, settings, environment, package, progress)
+                logbook.serves(session, environment, package, ready.endpoint, "for transform jobs", ready.changed)
+                return ready
             changed = bring(session, settings, environment, package, progress)
         except Overtaken as why:
             progress(f"{endpoint}: {why}")
@@ -90,11 +92,15 @@ def bring(
         try:
             found = proven(session, settings, environment, package, found, progress)
             shift(session, settings, environment, package, found, progress)
-        except Failure:
+        except Failure as why:
             if endpoints.in_service(session, endpoint):
                 autoscaling.keep(session, environment, progress)
+            config = endpoints.config_name(settings, environment, package)
+            logbook.write(session, environment, "deployment failed", package, config, str(why))
             raise
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
+    config = endpoints.config_name(settings, environment, package)
+    logbook.serves(session, environment, package, config, f"on {endpoint}", changed)
     if environment.is_challenger:
         trial.begun(session, package, before=endpoints.version_of(found.config) if found else None)
     autoscaling.keep(session, environment, progress)

@@ -7,7 +7,7 @@ import boto3
 from mlops import actor, aws
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.hosting import alarms, autoscaling, endpoints, inventory, rollouts, served, shadows
+from mlops.hosting import alarms, autoscaling, endpoints, inventory, logbook, rollouts, served, shadows
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.registry import approval, packages
 from mlops.registry.packages import Entry
@@ -64,6 +64,8 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
             raise
         if environment.is_challenger:
             trial.begun(session, packages.describe(session, target.arn), before=leaving)
+        now = endpoints.state(session, endpoint)
+        write_down(session, environment, leaving, target, now.config if now else "")
     alarms.set_manual(session, environment, on=False, why="the rollback has ended")
     # Where the first run was killed too: it may have ended it for its update.
     autoscaling.keep(session, environment, progress)
@@ -98,8 +100,17 @@ def in_registry(
     if not done:
         reject(session, environment, versions, target, leaving, progress)
     name = endpoints.model(session, settings, environment, packages.describe(session, target.arn))
+    if not done:
+        write_down(session, environment, leaving, target, name)
     seconds = time.monotonic() - started
     return Deployment(name, target.arn, target.version, changed=not done, seconds=seconds)
+
+
+def write_down(session: boto3.Session, environment: Environment, leaving: int, target: Entry, config: str) -> None:
+    """Write down what was left, and for which version."""
+    package = packages.of_version(session, environment.group, leaving)
+    why = f"{environment.endpoint_name} goes back to version {target.version}"
+    logbook.write(session, environment, "rolled back", package, config, why)
 
 
 def left(

@@ -1,4 +1,4 @@
-"""History: who registered, promoted, approved and deployed what, when and why."""
+"""History: who registered, promoted, approved, deployed and rolled back what, when and why."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ import boto3
 from mlops import aws
 from mlops.contest import switch
 from mlops.errors import NotFound
-from mlops.hosting import endpoints, inventory, served
+from mlops.hosting import inventory, logbook
 from mlops.registry import approval, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
-from mlops.settings.serving import Batch
 
 VERSIONS = 100
 """The newest versions of a group that are told of: each takes a call."""
@@ -53,11 +52,10 @@ def events_of(settings: Settings, environment: Environment) -> list[Event]:
             entries = list(islice(packages.entries(session, group), VERSIONS))
         except NotFound:
             continue
-        described = [packages.describe(session, entry.arn) for entry in entries]
-        for package in described:
-            found += registry_events(package)
-        if environment.endpoint is not None:
-            found += rollouts_of(session, settings, environment, group, described)
+        for entry in entries:
+            found += registry_events(packages.describe(session, entry.arn))
+    if environment.endpoint is not None:
+        found += rollouts_of(session, settings, environment)
     return found
 
 
@@ -88,21 +86,12 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
         yield event(package, what, decision.when or package.modified, decision.who, decision.why)
 
 
-def rollouts_of(
-    session: boto3.Session, settings: Settings, environment: Environment, group: str, described: list[ModelPackage]
-) -> Iterator[Event]:
-    """When each version of a group began to be rolled out on its endpoint: its configurations tell."""
-    versions = {package.version: package for package in described}
-    in_batch = isinstance(environment.endpoint, Batch)
-    made = endpoints.configs(session, group)
-    if in_batch:
-        models = inventory.models(session, environment)
-        made = [(name, when) for name, when in models if inventory.group_of(name) == group]
-    where = "for transform jobs" if in_batch else f"on {group.removesuffix('-champion')}"
-    for config, when in made:
-        if package := versions.get(endpoints.version_of(config) or 0):
-            tags = {} if in_batch else served.tags(session, settings, environment, config)
-            yield event(package, "deployed", when, tags.get(endpoints.DEPLOYED_BY, ""), where)
+def rollouts_of(session: boto3.Session, settings: Settings, environment: Environment) -> Iterator[Event]:
+    """What was deployed on an environment's endpoints, and what they went back from: their logbooks tell."""
+    for endpoint in dict.fromkeys(name.removesuffix("-champion") for name in groups_of(settings, environment)):
+        for each in logbook.entries(session, environment.bucket, endpoint):
+            when = datetime.fromisoformat(each.when)
+            yield Event(when, each.what, each.who, each.group, each.version, each.package, each.why)
 
 
 def event(package: ModelPackage, what: str, when: datetime, who: str, why: str) -> Event:

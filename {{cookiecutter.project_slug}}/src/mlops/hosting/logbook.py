@@ -1,0 +1,114 @@
+"""The logbook of an endpoint: what was deployed on it and what it went back from, each an object in the bucket.
+
+SageMaker keeps no such history: a configuration tells when it was made, not when it served, and is pruned one day.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import boto3
+
+from mlops import actor, storage
+from mlops.errors import Failure
+from mlops.registry.packages import ModelPackage
+from mlops.settings.project import Environment
+
+What = Literal["deployed", "deployment failed", "rolled back"]
+
+MOST = 500
+"""The newest entries that are told of; each is read."""
+
+READERS = 8
+
+WHY = 500
+"""Characters of a reason that are kept."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that happened to an endpoint.
+
+    Attributes:
+        when: as ISO 8601, in UTC.
+        version: that came to serve, or did not; of a rollback the one that was left.
+        package: ARN of that version.
+        config: the configuration that served from then on; of a failure, the one that did not come to. Of an
+            environment without an endpoint, the model that the next job transforms by.
+        why: where it was deployed, why it failed, or where the endpoint went back to.
+    """
+
+    when: str
+    what: What
+    who: str
+    group: str
+    version: int
+    package: str
+    config: str
+    why: str
+
+
+def write(
+    session: boto3.Session, environment: Environment, what: What, package: ModelPackage, config: str, why: str
+) -> None:
+    """Write down what has just happened, and who runs the command."""
+    now = datetime.now(UTC)
+    entry = Entry(
+        when=now.isoformat(timespec="milliseconds"),
+        what=what,
+        who=actor.who(),
+        group=package.group,
+        version=package.version,
+        package=package.arn,
+        config=config,
+        why=why[:WHY],
+    )
+    # Their names sort by time, and two runs write two objects.
+    uri = f"{place(environment.bucket, environment.endpoint_name)}{now:%Y%m%dT%H%M%S.%fZ}-{package.version}.json"
+    storage.write(session, uri, json.dumps(asdict(entry), indent=2).encode(), environment.kms_key)
+
+
+def serves(
+    session: boto3.Session, environment: Environment, package: ModelPackage, config: str, where: str, changed: bool
+) -> None:
+    """Write down that a configuration serves: when this run has brought it, or one did that was killed before this."""
+    if changed or came_to_serve(session, environment.bucket, environment.endpoint_name) != config:
+        write(session, environment, "deployed", package, config, where)
+
+
+def came_to_serve(session: boto3.Session, bucket: str, endpoint: str) -> str:
+    """The configuration that came to serve last; empty when there is no entry."""
+    uri = place(bucket, endpoint)
+    for name in sorted(storage.listing(session, uri), reverse=True):
+        entry = read(session, f"{uri}{name}")
+        if entry.what != "deployment failed":
+            return entry.config
+    return ""
+
+
+def entries(session: boto3.Session, bucket: str, endpoint: str) -> Iterator[Entry]:
+    """The newest entries of an endpoint, the oldest of them first."""
+    uri = place(bucket, endpoint)
+    names = sorted(storage.listing(session, uri))[-MOST:]
+    with ThreadPoolExecutor(READERS) as pool:
+        yield from pool.map(lambda name: read(session, f"{uri}{name}"), names)
+
+
+def read(session: boto3.Session, uri: str) -> Entry:
+    """An entry from its object.
+
+    Raises:
+        Failure: it is not as it was written.
+    """
+    try:
+        return Entry(**json.loads(storage.read(session, uri)))
+    except (ValueError, TypeError) as error:
+        raise Failure(f"{uri}: no entry of a logbook ({error}); delete it") from error
+
+
+def place(bucket: str, endpoint: str) -> str:
+    """The prefix of an endpoint's logbook."""
+    return f"s3://{bucket}/deployments/{endpoint}/"
