@@ -239,6 +239,7 @@ RIGHT = [
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod-challenger-approval"),
     ("prod", "destroy", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "monitor", "repo:acme@1/churn@2:environment:prod"),
+    ("prod", "schedule", "repo:acme@1/churn@2:environment:prod"),
     ("feature", "image", "repo:acme@1/churn@2:environment:feature"),
 ]
 WRONG = [
@@ -251,7 +252,7 @@ WRONG = [
     ("dev", "deploy", "repo:acme@1/churn@2:environment:feature"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:dev"),
     ("prod", "prune", "repo:acme@1/churn@2:environment:prod"),
-    ("prod", "schedule", "repo:acme@1/churn@2:environment:prod"),
+    ("prod", "schedule", "repo:acme@1/churn@2:environment:dev"),
     ("prod", "deploy", "repo:acme@1/churn@2:environment:prod-approval"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:prod"),
     ("prod", "approve", "repo:acme@1/churn@2:environment:dev-approval"),

@@ -122,7 +122,7 @@ def wanted_policies(settings: dict[str, Any], name: str, key: str, functions: bo
         gates |= {"train": [name], "image": [name]}
     else:
         approvals = [f"{each.removeprefix('churn-')}-approval" for each in environment.endpoints]
-        gates |= {"approve": approvals, "destroy": [name], "monitor": [name], "schedule": []}
+        gates |= {"approve": approvals, "destroy": [name], "monitor": [name], "schedule": [name]}
     for duty, places in gates.items():
         policy = getattr(grants, duty)(described, environment)
         if duty == "deploy" and before is not None and before.account != account:

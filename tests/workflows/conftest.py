@@ -156,7 +156,14 @@ def reverted(world: World, merged: Moment) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def without_rules(world: World, reverted: Moment) -> Moment:
+def again(world: World, merged: Moment, reverted: Moment) -> Moment:
+    """The run of the merge that was taken back is made again."""
+    since = time.monotonic()
+    return world.moment([world.github.rerun(merged.run("dev.yml"))], since)
+
+
+@pytest.fixture(scope="session")
+def without_rules(world: World, again: Moment) -> Moment:
     """dev is merged to main, while prod-approval has no reviewers."""
     rules = world.github.environments.pop("prod-approval")
     try:

@@ -85,6 +85,16 @@ def test_a_revert_serves_the_model_before_and_trains_nothing(rebased: Moment, me
     assert reverted.newest("dev").number == merged.newest("dev").number + 1
 
 
+def test_an_older_run_that_is_made_again_brings_nothing(reverted: Moment, again: Moment) -> None:
+    [run] = again.runs
+    assert run.conclusion == "success", run.told()
+    assert "passed over" in run.summary
+    assert reverted.run("dev.yml").event.sha[:12] in run.summary
+    assert again.groups == reverted.groups
+    assert again.serving == reverted.serving
+    assert again.jobs == reverted.jobs
+
+
 def test_an_approval_job_in_an_environment_without_rules_approves_nothing(
     reverted: Moment, without_rules: Moment
 ) -> None:

@@ -2,12 +2,12 @@
 locals {
   # Duty → the GitHub environments in which a job has to run to take its role on.
   gates = merge(
-    # Housekeeping, stops and starts are for people: no workflow takes their roles on.
+    # Housekeeping is for people: no workflow takes its role on.
     { deploy = [var.environment], prune = [] },
     local.first ? { train = [var.environment], image = [var.environment] } : {
       destroy             = [var.environment]
       monitor             = [var.environment]
-      schedule            = []
+      schedule            = [var.environment]
       # An approval's environment is the one that waits for reviewers.
       approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
     },

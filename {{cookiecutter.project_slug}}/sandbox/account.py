@@ -50,11 +50,11 @@ def _roles(described: Project, environment: Environment, repository: str | None)
         duties["approve"] = (grants.approve, gates)
         duties["destroy"] = (grants.destroy, [environment.name])
         duties["monitor"] = (grants.monitor, [environment.name])
-        duties["schedule"] = (grants.schedule, [])
+        duties["schedule"] = (grants.schedule, [environment.name])
     if repository is not None:
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
-        # Housekeeping, stops and starts are for people: no workflow takes their roles on.
+        # Housekeeping is for people: no workflow takes its role on.
         trusted = trust.of_people(environment, repository if gates else None, gates)
         _role(environment, environment.role(duty), trusted, policy(described, environment))
 

@@ -1,12 +1,16 @@
 """The load test: what it counts, what it refuses, and that an endpoint of the sandbox stands it."""
 
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import boto3
 import pytest
 
 from mlops.checks import loadtest
-from mlops.checks.loadtest import Sent
-from mlops.errors import Failure
+from mlops.checks.loadtest import Figures, Sent
+from mlops.errors import Failure, NotVerified
 from mlops.hosting import deployment
 from mlops.settings.criteria import Load
 from mlops.settings.project import Environment
@@ -44,6 +48,14 @@ def test_what_is_beyond_its_limit_is_named(failed: int, slow: int, said: list[st
     assert loadtest.problems_of(asked, loadtest.figures(asked, sent)) == said
 
 
+def test_what_got_no_answer_counts_for_no_time() -> None:
+    sent = [Sent(0.1, ""), Sent(0.0, "", lost="reset", answered=False), Sent(0.3, "", lost="reset")]
+
+    found = loadtest.figures(Load(rate=10, seconds=1, p95_ms=95), sent)
+
+    assert (found.lost, found.unanswered, found.p95_ms, found.why_lost) == (2, 1, pytest.approx(300), "reset")
+
+
 def test_an_endpoint_is_asked_at_its_rate_and_each_request_counts_once(world: Any) -> None:
     world.in_dev()
     deployment.deploy(world.settings, world.dev, world.progress)
@@ -68,6 +80,79 @@ def test_errors_beyond_the_budget_fail_and_are_not_tried_again(world: Any) -> No
         loadtest.run(world.settings, loaded(world.dev), world.progress)
 
     assert len(world.calls("InvokeEndpoint")) <= 21
+
+
+class Dropping(ThreadingHTTPServer):
+    """An endpoint that closes the connections of some requests without a word, and answers the others."""
+
+    def __init__(self, drops: set[int]) -> None:
+        super().__init__(("127.0.0.1", 0), DroppingHandler)
+        self.drops, self.count, self.lock = drops, 0, threading.Lock()
+
+    def next_is_dropped(self) -> bool:
+        with self.lock:
+            self.count += 1
+            return self.count in self.drops
+
+
+class DroppingHandler(BaseHTTPRequestHandler):
+    server: Dropping
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.next_is_dropped():
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the tests' output."""
+
+
+@pytest.fixture
+def asked_over_a_bad_line(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[set[int]], Figures]]:
+    """Runs the load test of 20 requests, and one before them, against an endpoint that drops some connections."""
+    servers = []
+
+    def run(drops: set[int]) -> Figures:
+        server = Dropping(drops)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        session = boto3.Session("sandbox-111111111111", "sandbox", region_name="eu-west-1")
+        monkeypatch.setattr(loadtest.aws, "session", lambda *_: session)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        found = loadtest.run(world.settings, loaded(world.dev), world.progress)
+        assert found is not None
+        return found
+
+    yield run
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_lost_connection_is_sent_once_more_and_is_no_failure_of_the_model(
+    asked_over_a_bad_line: Callable[[set[int]], Figures],
+) -> None:
+    # The first two are the connection that is opened; the next is dropped once.
+    found = asked_over_a_bad_line({1, 3})
+
+    assert (found.requests, found.failed, found.lost, found.unanswered) == (20, 0, 1, 0)
+    assert "closed" in found.why_lost.lower()
+    assert str(found).endswith("0 failed, 1 lost their connection")
+
+
+def test_too_many_lost_connections_end_the_test_and_do_not_blame_the_model(
+    asked_over_a_bad_line: Callable[[set[int]], Figures],
+) -> None:
+    with pytest.raises(
+        Failure, match=r"20 of 20 requests lost their connection .* 20 of them twice.*run it again"
+    ) as no:
+        asked_over_a_bad_line(set(range(1, 100)))
+
+    assert not isinstance(no.value, NotVerified)
 
 
 def test_without_the_setting_nothing_is_sent(world: Any) -> None:

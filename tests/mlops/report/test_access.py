@@ -17,6 +17,7 @@ ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
         ("prod", "approve", ACCOUNT.format("222222222222", "prod-approve")),
         ("prod", "destroy", ACCOUNT.format("222222222222", "prod-destroy")),
         ("prod", "monitor", ACCOUNT.format("222222222222", "prod-monitor")),
+        ("dev", "schedule", ACCOUNT.format("111111111111", "dev-schedule")),
         ("prod", "", ""),
     ],
 )
@@ -60,6 +61,46 @@ def test_a_project_on_the_sandbox_is_told_what_to_write(project):
 
     assert found.outputs()["ready"] == "false"
     assert "write `aws: account`" in found.why_not
+
+
+@pytest.fixture
+def with_terraform(project, tmp_path):
+    """Gives the project with Terraform's values: of each environment the line that names the repository."""
+
+    def written(**lines):
+        folder = tmp_path / "infra" / "environments"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, line in lines.items():
+            (folder / f"{name}.tfvars").write_text(f'environment = "{name}"\n{line}\n', encoding="utf-8")
+        return project.model_copy(update={"root": tmp_path})
+
+    return written
+
+
+NAMED, EXAMPLE = 'github_repository    = "team@1/churn@2"', '# github_repository    = "OWNER@1/REPOSITORY@2"'
+
+
+@pytest.mark.parametrize(
+    ("values", "environment", "lacks"),
+    [
+        ({"feature": EXAMPLE, "dev": EXAMPLE, "prod": EXAMPLE}, "feature", "feature"),
+        ({"feature": NAMED, "dev": EXAMPLE, "prod": EXAMPLE}, "feature", ""),
+        ({"feature": NAMED, "dev": EXAMPLE, "prod": EXAMPLE}, "dev", "dev"),
+        ({"feature": NAMED, "dev": NAMED, "prod": 'github_repository = ""'}, "prod", "prod"),
+        ({"feature": NAMED, "dev": NAMED}, "prod", "prod"),
+        ({"feature": NAMED, "dev": NAMED, "prod": NAMED}, "prod", ""),
+    ],
+    ids=["none yet", "the first", "not the second", "an empty name", "no file", "all"],
+)
+def test_accounts_that_were_never_bootstrapped_are_said_and_are_no_error(with_terraform, values, environment, lacks):
+    new = with_terraform(**values)
+
+    found = access.access(new, new.environment(environment), "", first_push=False)
+
+    assert found.ready is not bool(lacks)
+    if lacks:
+        assert f"infra/environments/{lacks}.tfvars names no github_repository" in found.why_not
+        assert f"bootstrap aws` in account {new.environment(lacks).account}" in found.why_not
 
 
 def test_a_new_branch_to_which_no_model_has_come_is_told_where_models_begin(project):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlops import github as client
+from mlops.cli import release
 from mlops.errors import BadInput, Failure
 from mlops.rest import Refused
 
@@ -276,3 +277,55 @@ def test_a_branch_is_at_a_commit_or_is_not_there(github):
 
     assert client.head("feature/deeper") == "a" * 40
     assert client.head("feature/gone") == ""
+
+
+@pytest.fixture
+def on_dev(github, project, tmp_path, monkeypatch):
+    """A run of dev for the commit `aaa…`; gives where dev is now."""
+    summary, outputs = tmp_path / "summary", tmp_path / "outputs"
+    variables = {"GITHUB_REF": "refs/heads/dev", "GITHUB_SHA": "a" * 40, "GITHUB_STEP_SUMMARY": str(summary),
+                 "GITHUB_OUTPUT": str(outputs)}  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project.root)
+
+    def at(commit):
+        github.answers["GET", "/repos/team/churn/git/ref/heads/dev"] = {"object": {"sha": commit}}
+        return summary, outputs
+
+    return at
+
+
+def test_a_run_whose_branch_has_moved_on_brings_nothing_and_ends_well(on_dev, capsys):
+    summary, outputs = on_dev("b" * 40)
+
+    release.promote(to="dev")
+
+    assert capsys.readouterr().out.startswith("passed over: nothing is brought to dev: the branch is at bbbbbbbbbbbb")
+    assert "The run of that commit brings its model" in summary.read_text(encoding="utf-8")
+    assert outputs.read_text(encoding="utf-8") == "current=false\n"
+
+
+@pytest.mark.parametrize(
+    ("now", "variables"),
+    [
+        ("a" * 40, {}),
+        ("b" * 40, {"GITHUB_TOKEN": ""}),
+        ("b" * 40, {"GITHUB_ACTIONS": ""}),
+        ("b" * 40, {"GITHUB_REF": "refs/tags/v1"}),
+    ],
+    ids=["its commit", "no token", "no workflow", "a tag"],
+)
+def test_a_run_that_is_not_too_late_goes_on(on_dev, monkeypatch, now, variables):
+    on_dev(now)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert client.superseded() == ""
+
+
+def test_a_branch_that_is_gone_makes_nothing_too_late(on_dev, github):
+    on_dev("b" * 40)
+    github.answers.clear()
+
+    assert client.superseded() == ""

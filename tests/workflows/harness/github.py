@@ -129,6 +129,15 @@ class GitHub:
         pull.fork = fork
         return pull, self._pull_request_event(pull, "opened")
 
+    def edit(self, pull: PullRequest, **changes: str) -> list[Run]:
+        """Change a pull request's title, body or base."""
+        before = {name: {"from": getattr(pull, name)} for name in changes}
+        for name, value in changes.items():
+            setattr(pull, name, value)
+        if "base" in before:
+            before["base"] = {"ref": before["base"]}
+        return self._pull_request_event(pull, "edited", changes=before)
+
     def merge(self, pull: PullRequest, how: How = "merge") -> list[Run]:
         """Merge a pull request by one of the three buttons."""
         before = self.origin.head(pull.base)
@@ -236,10 +245,10 @@ class GitHub:
                 raise HarnessError("\n".join([*run.problems, *self.api.unknown, run.told()]))
         return runs
 
-    def _pull_request_event(self, pull: PullRequest, action: str) -> list[Run]:
+    def _pull_request_event(self, pull: PullRequest, action: str, **more: Any) -> list[Run]:
         closed = action == "closed"
         sha = pull.merge_sha if closed else self.origin.merge_preview(pull.number, pull.head_sha, pull.base)
-        payload = {"action": action, "number": pull.number, "pull_request": pull.payload(self)}
+        payload = {"action": action, "number": pull.number, "pull_request": pull.payload(self), **more}
         files = self.origin.changed(self.origin.head(pull.base), sha)
         event = Event("pull_request", f"refs/pull/{pull.number}/merge", sha, payload, files, pull.by, bool(pull.fork))
         return self._happened(event)

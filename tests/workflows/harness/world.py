@@ -103,8 +103,9 @@ class World:
         (project / "mlops.yaml").write_text(shorter, encoding="utf-8")
         (project / FEW).mkdir()
         (project / FEW / "test_few.py").write_text(FEW_TESTS, encoding="utf-8")
+        self._name_repository()
         git(project, "add", "-A")
-        git(project, "commit", "-q", "-m", "A test that is quick")
+        git(project, "commit", "-q", "-m", "A test that is quick, and the repository that the roles trust")
         git(project, "branch", "-f", "dev")
         self._server = self._start_sandbox()
         self.url = self._wait_for_sandbox()
@@ -251,6 +252,12 @@ class World:
         (accounts / "mlops.yaml").write_text(settings, encoding="utf-8")
         self.as_administrator("mlops", "groups", "create", folder=accounts)
         self.as_administrator("dvc", "push", "-q")
+
+    def _name_repository(self) -> None:
+        """Write what `mlops bootstrap aws` does, into the values of each environment."""
+        for file in (self.project / "infra" / "environments").glob("*.tfvars"):
+            line = f'github_repository = "{self.repository.subject}"\n'
+            file.write_text(f"{file.read_text(encoding='utf-8')}{line}", encoding="utf-8")
 
     def _session(self, account: str) -> Any:
         return boto3.Session(f"sandbox-{account}", "sandbox", region_name=self.settings["region"])

@@ -56,7 +56,7 @@ def places(document: Document) -> Iterator[tuple[Any, ...]]:
             yield from ((*place, each) for each in node if each in WHOLE)
             if key in LISTS:
                 yield from ((*place, each) for each in node)
-        if isinstance(node, list) and key in {"steps", "branches", "needs", "options"}:
+        if isinstance(node, list) and key in {"steps", "branches", "types", "needs", "options"}:
             yield from ((*place, index) for index in range(len(node)))
 
 

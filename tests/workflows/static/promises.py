@@ -29,12 +29,23 @@ STARTS = [
     ("push", "docs/readme", set()),
     ("push", "dependabot/uv/dev/boto3", set()),
     ("pull_request", "dev", {"feature"}),
-    ("pull_request", "main", {"feature"}),
+    ("pull_request", "main", {"base", "feature"}),
     ("pull_request", "feature/deeper-trees", set()),
     (
         "workflow_dispatch",
         "main",
-        {"approved", "dev", "feature", "image", "monitor", "retrain", "rollback", "teardown", "training-finished"},
+        {
+            "approved",
+            "dev",
+            "feature",
+            "image",
+            "monitor",
+            "retrain",
+            "rollback",
+            "schedule",
+            "teardown",
+            "training-finished",
+        },
     ),
     ("schedule", "main", {"monitor", "retrain"}),
 ]
@@ -45,7 +56,7 @@ COMMANDS = {
     "_train.train": ["roles", "run", "register", "report"],
     "_deploy.deploy": ["roles", "promote", "deploy", "verify", "report"],
     "feature.report": ["roles", "report"],
-    "feature.way": [],
+    "base.base": [],
     "main.copy": ["roles", "promote", "report"],
     "main.approve-challenger": ["roles", "approve"],
     "main.reject-challenger": ["roles", "reject"],
@@ -54,6 +65,7 @@ COMMANDS = {
     "approved.door": ["roles", "door"],
     "monitor.monitor": ["roles", "monitor"],
     "rollback.rollback": ["roles", "rollback", "verify", "report"],
+    "schedule.schedule": ["roles", "schedule"],
     "teardown.teardown": ["roles", "teardown"],
     "training-finished.take-up": ["roles", "take-up"],
     "retrain.propose": ["roles", "retrain"],
@@ -67,16 +79,19 @@ CHECKS = ["uv run --no-sync ruff check", "uv run --no-sync mypy", "uv run --no-s
 HEAD = "${{ github.event.pull_request.head.sha }}"
 """What was pushed and trained; GitHub's own choice is a merge of it, which nobody has trained."""
 
+ASKED = {"opened", "synchronize", "reopened", "edited"}
+"""When a pull request may have come to another base, or to another commit."""
+
 FIRST_ATTEMPT = "${{ github.run_attempt == 1 && inputs.job || '' }}"
 """The job that has ended, in the run that its end has started; who makes that run again wants another attempt."""
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "feature.check": ("_check", {}),
     "feature.train": ("_train", {"job": "${{ inputs.job }}"}),
-    "dev.check": ("_check", {}),
+    "dev.check": ("_check", {"environment": "dev"}),
     "dev.train": ("_train", {"job": "${{ inputs.job }}"}),
     "dev.deploy": ("_deploy", {"environment": "dev", "promote": True}),
-    "main.check": ("_check", {}),
+    "main.check": ("_check", {"environment": "prod"}),
     "main.challenger": (
         "_deploy",
         {"environment": "prod", "group": "challenger", "version": "${{ needs.copy.outputs.challenger-version }}"},
@@ -114,6 +129,7 @@ FORMS: dict[str, dict[str, tuple[list[str] | None, str | None]]] = {
     "approved": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "package": (None, "")},
     "monitor": {"environment": (["prod", "dev"], "prod")},
     "rollback": {"environment": (["prod", "dev"], "prod"), **CONTENDER, "version": (None, "")},
+    "schedule": {"environment": (["dev", "prod"], "dev"), "action": (["start", "stop"], "start")},
     "teardown": {"environment": (["dev", "prod"], "dev"), **CONTENDER, "confirm": (None, None)},
     "image": {"folder": (None, "image")},
 }
@@ -133,8 +149,10 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
     ("feature", "one that is pushed to", pull_request("synchronize", "feature/a"), {}, READY, ["check"]),
     ("feature", "a fork's", pull_request("opened", "feature/a", source=FORK), {}, READY, ["check"]),
     ("feature", "Dependabot's", pull_request("opened", "dependabot/uv/dev/a"), {}, READY, ["check"]),
-    ("feature", "dev to main", pull_request("opened", "dev", "main"), {}, READY, ["check", "way"]),
-    ("feature", "a feature to main", pull_request("opened", "feature/a", "main"), {}, READY, ["check", "way"]),
+    ("feature", "dev to main", pull_request("opened", "dev", "main"), {}, READY, ["check"]),
+    ("feature", "a feature to main", pull_request("opened", "feature/a", "main"), {}, READY, ["check"]),
+    ("base", "dev to main", pull_request("opened", "dev", "main"), {}, {}, ["base"]),
+    ("base", "a base that is changed", pull_request("edited", "feature/a", "main"), {}, {}, ["base"]),
     ("dev", "a push", PUSH, {}, TRAINED, ["check", "train", "deploy"]),
     ("dev", "a job that is still at it", PUSH, {}, {**READY, "train": {"trained": "false"}}, ["check", "train"]),
     ("dev", "a training that says nothing", PUSH, {}, READY, ["check", "train"]),
@@ -229,14 +247,20 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
 ]
 """A workflow, what happens, its context, how jobs end, their outputs, and the jobs that run then."""
 
-REGISTRY, PENDING = {"MLOPS_APPROVAL": "registry"}, {"pending": "true"}
+REGISTRY = {"MLOPS_APPROVAL": "registry"}
+PENDING, SERVES = {"current": "true", "pending": "true"}, {"current": "true", "pending": "false"}
+PROMOTES = {"inputs": {"promote": True}, "outputs": {"promote": {"current": "true"}}}
+TOO_LATE = {"inputs": {"promote": True}, "outputs": {"promote": {"current": "false"}}}
 
 STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
-    ("_deploy.deploy", "promotes", {"inputs": {"promote": True}}, {}, [0, 1, 2, 3, 4]),
+    ("_deploy.deploy", "promotes", PROMOTES, {}, [0, 1, 2, 3, 4]),
     ("_deploy.deploy", "does not", {"inputs": {"promote": False}}, {}, [0, 1, 3, 4]),
-    ("_deploy.deploy", "fails", {"inputs": {"promote": True}}, {3: "failure"}, [0, 1, 2, 3, 4]),
-    ("_deploy.deploy", "has no role", {"inputs": {"promote": True}}, {1: "failure"}, [0, 1]),
-    ("_deploy.deploy", "is cancelled", {"inputs": {"promote": True}}, {3: "cancelled"}, [0, 1, 2, 3]),
+    ("_deploy.deploy", "comes too late", TOO_LATE, {}, [0, 1, 2]),
+    ("_deploy.deploy", "does not promote", {"inputs": {"promote": True}}, {2: "failure"}, [0, 1, 2, 4]),
+    ("_deploy.deploy", "promotes, and does not say so", {"inputs": {"promote": True}}, {}, [0, 1, 2, 4]),
+    ("_deploy.deploy", "fails", PROMOTES, {3: "failure"}, [0, 1, 2, 3, 4]),
+    ("_deploy.deploy", "has no role", PROMOTES, {1: "failure"}, [0, 1]),
+    ("_deploy.deploy", "is cancelled", PROMOTES, {3: "cancelled"}, [0, 1, 2, 3]),
     ("_train.train", "fails", {}, {2: "failure"}, [0, 1, 2, 3]),
     ("_train.train", "has no role", {}, {1: "failure"}, [0, 1]),
     ("_train.train", "is cancelled", {}, {2: "cancelled"}, [0, 1, 2]),
@@ -245,12 +269,13 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[int, str], list[int]]] = [
     ("rollback.rollback", "is cancelled", {}, {2: "cancelled"}, [0, 1, 2]),
     ("monitor.monitor", "has an AWS", {"outputs": {"setup": {"ready": "true"}}}, {}, [0, 1, 2]),
     ("monitor.monitor", "has none yet", {"outputs": {"setup": {"ready": "false"}}}, {}, [0, 1]),
-    ("feature.way", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
-    ("feature.way", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
-    ("feature.way", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
+    ("base.base", "comes from dev", {"github": pull_request("opened", "dev", "main")}, {}, []),
+    ("base.base", "comes from a feature", {"github": pull_request("opened", "feature/a", "main")}, {}, [0]),
+    ("base.base", "is a fork's dev", {"github": pull_request("opened", "dev", "main", FORK)}, {}, [0]),
     ("main.copy", "waits in the registry", {"vars": REGISTRY, "outputs": {"promote": PENDING}}, {}, [0, 1, 2, 3, 4]),
+    ("main.copy", "comes too late", {"outputs": {"promote": {"current": "false"}}}, {}, [0, 1, 2]),
     ("main.copy", "waits here", {"outputs": {"promote": PENDING}}, {}, [0, 1, 2, 3]),
-    ("main.copy", "does not wait", {"vars": REGISTRY, "outputs": {"promote": {"pending": "false"}}}, {}, [0, 1, 2, 3]),
+    ("main.copy", "does not wait", {"vars": REGISTRY, "outputs": {"promote": SERVES}}, {}, [0, 1, 2, 3]),
     ("retrain.propose", "an AWS", {"outputs": {"setup": {"ready": "true"}}}, {}, [0, 1, 2]),
     ("retrain.propose", "no AWS", {"outputs": {"setup": {"ready": "false"}}}, {}, [0, 1]),
     ("setup", "duty", {"inputs": {"duty": "train"}, "outputs": {"roles": {"ready": "true"}}}, {}, [0, 1, 2, 3]),
@@ -285,6 +310,8 @@ def broken(repo: Repository) -> Iterator[str]:
         if (passed := steps_that_run(steps, context, ends)) != expected_steps:
             yield f"{name}: {what}: steps {passed} run"
 
+    if (moments := set(repo.workflows[".github/workflows/base.yml"]["on"]["pull_request"].get("types", []))) != ASKED:
+        yield f"where a pull request goes is looked at when it is {sorted(moments)}"
     asked = {path.rpartition("/")[2].removesuffix(".yml"): document["on"]["workflow_dispatch"]["inputs"]
              for path, document in repo.workflows.items() if "workflow_dispatch" in document["on"]}  # fmt: skip
     for form, inputs in asked.items():

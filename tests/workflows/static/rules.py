@@ -11,7 +11,13 @@ PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # 
 FIRST = "feature"
 """The environment that trains, whose workflows have the duties of that and no other."""
 
-OWN_DUTY = {"approve": "approve", "teardown": "destroy", "image": "image", "monitor": "monitor"}
+OWN_DUTY = {
+    "approve": "approve",
+    "teardown": "destroy",
+    "image": "image",
+    "monitor": "monitor",
+    "schedule": "schedule",
+}
 """Commands that have a duty to themselves."""
 
 OF_FIRST = {"train", "image"}
@@ -30,6 +36,7 @@ CHANGING = {
     "reject",
     "deploy",
     "rollback",
+    "schedule",
     "teardown",
     "take-up",
     "retrain",
@@ -41,7 +48,7 @@ GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruf
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
 READING_RUNS = {"approve", "reject", "door"}
-WITH_TOKEN = {*READING_RUNS, "take-up", "retrain"}
+WITH_TOKEN = {*READING_RUNS, "promote", "take-up", "retrain"}
 COMMAND = re.compile(r"\bmlops (?P<name>[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 

@@ -18,7 +18,7 @@ SURVIVORS = {
     "workflows/training-finished.yml: without jobs.take-up.steps.1.with.environment": "the same",
     "workflows/feature.yml: without jobs.report.steps.1.with.environment": "feature is the default; said to be seen",
     "workflows/feature.yml: without jobs.report.concurrency.cancel-in-progress": "an older report is finished first",
-    "workflows/feature.yml: without jobs.way.concurrency.cancel-in-progress": "an older check is finished first",
+    "workflows/base.yml: without jobs.base.concurrency.cancel-in-progress": "an older check is finished first",
     "workflows/monitor.yml: without jobs.monitor.concurrency.cancel-in-progress": "an older look is finished first",
 }
 """Mistakes that nothing finds, and why that is so."""

@@ -42,19 +42,21 @@ def test_githubs_own_language_service_looks(folder, language_service, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("hook", "right", "wrong"),
+    ("hook", "workflow", "right", "wrong"),
     [
-        ("actionlint", "needs.check.outputs.ready", "needs.chek.outputs.ready"),
-        ("actionlint", 'echo "::error::', "echo ::error::$BRANCH "),
-        ("zizmor", "persist-credentials: false", "persist-credentials: true"),
+        ("actionlint", "feature.yml", "needs.check.outputs.ready", "needs.chek.outputs.ready"),
+        ("actionlint", "base.yml", 'echo "::error::', "echo ::error::$BRANCH "),
+        ("zizmor", "feature.yml", "persist-credentials: false", "persist-credentials: true"),
     ],
 )
-def test_the_projects_own_hooks_find_a_mistake_before_it_is_committed(folder, hooks, tmp_path, hook, right, wrong):
+def test_the_projects_own_hooks_find_a_mistake_before_it_is_committed(
+    folder, hooks, tmp_path, hook, workflow, right, wrong
+):
     entry = next(each["entry"] for each in hooks if each["id"] == hook).split()
     assert entry[:3] == ["uv", "run", "--no-sync"]
     shutil.copytree(folder / ".github", tmp_path / ".github")
     (tmp_path / ".git").mkdir()
-    file = ".github/workflows/feature.yml"
+    file = f".github/workflows/{workflow}"
     command = [*entry[3:], *([file] if hook == "actionlint" else [])]
     assert linters.run(*command, folder=tmp_path) == ""
 
@@ -62,7 +64,7 @@ def test_the_projects_own_hooks_find_a_mistake_before_it_is_committed(folder, ho
     assert right in text
     (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
 
-    assert "feature.yml" in linters.run(*command, folder=tmp_path)
+    assert workflow in linters.run(*command, folder=tmp_path)
 
 
 def test_the_steps_of_actions_hold_as_a_workflow(folder, repo):

@@ -1,6 +1,8 @@
 """Access: the role that a job of a workflow takes on in AWS, for how long, and whether there is an AWS at all."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlops.errors import BadInput
 from mlops.hosting import rollouts
@@ -15,6 +17,11 @@ SHORTEST_SECONDS = 900
 
 STARTING_SECONDS = 600
 """How long a job may take to get its instance; its limit begins to run after that."""
+
+VALUES = Path("infra") / "environments"
+"""Where Terraform is told, in a file for each environment, whose workflows may take its roles on."""
+
+TRUSTED = re.compile(r'^[ \t]*"?github_repository"?[ \t]*=[ \t]*"[^"]+"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
     allowed = duties(settings, environment)
     if duty and duty not in allowed:
         raise BadInput(f"--duty is {duty!r}; {environment.name} has {', '.join(allowed)}")
-    why_not = missing(settings, first_push)
+    why_not = missing(settings, environment, first_push)
     return Access(
         project=settings.project,
         region=settings.region,
@@ -93,22 +100,46 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
 def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
     """What is done in an environment, each under a role of its own."""
     first = settings.before(environment) is None
-    return ("train", "deploy", "image") if first else ("deploy", "approve", "destroy", "monitor")
+    return ("train", "deploy", "image") if first else ("deploy", "approve", "destroy", "monitor", "schedule")
 
 
-def missing(settings: Settings, first_push: bool) -> str:
-    """What a new repository still needs before a push can make a model; empty when it has all."""
+def missing(settings: Settings, environment: Environment, first_push: bool) -> str:
+    """What a new repository still needs before a push can make a model; empty when it has all.
+
+    Args:
+        settings: the project.
+        environment: where a job works; those before it are looked at too, since its models come from there.
+        first_push: see `access`.
+    """
     if settings.aws == "sandbox":
         return (
             f"{FILE} says `aws: sandbox`, AWS on one's own computer. When the roles and buckets of this project are in "
             "its accounts, write `aws: account` and push again"
         )
+    for each in settings.environments[: settings.environments.index(environment) + 1]:
+        if not trusts_workflows(settings, each):
+            return (
+                f"{(VALUES / each.name).as_posix()}.tfvars names no github_repository, so no role of {each.name} "
+                "trusts a workflow. `mlops bootstrap github`, then `mlops bootstrap aws` in account "
+                f"{each.account} make the roles and write the name: commit it and push again (docs/bootstrap.md)"
+            )
     if first_push:
         return (
             "This push made the branch, and no model has come so far. Push a branch `feature/...`: its model is "
             "trained and registered, and a merge to dev brings it on its way"
         )
     return ""
+
+
+def trusts_workflows(settings: Settings, environment: Environment) -> bool:
+    """Whether the roles of an environment can trust a workflow at all, as far as this commit tells.
+
+    Without Terraform code others have made them, and `aws: account` says that they have.
+    """
+    if not (settings.root / VALUES).is_dir():
+        return True
+    file = settings.root / VALUES / f"{environment.name}.tfvars"
+    return file.is_file() and TRUSTED.search(file.read_text(encoding="utf-8")) is not None
 
 
 def longest_wait(settings: Settings) -> int:
@@ -122,7 +153,7 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
     waits = 0
     if duty == "train":
         waits = longest_wait(settings)
-    elif duty in ("deploy", "destroy") and environment.endpoint is not None:
+    elif duty in ("deploy", "destroy", "schedule") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
         waits = 2 * max(
             rollouts.longest(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint

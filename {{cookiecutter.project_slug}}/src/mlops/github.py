@@ -153,6 +153,17 @@ def head(branch: str) -> str:
         return ""
 
 
+def superseded() -> str:
+    """The commit that the branch of this run is at by now; empty when it is still this run's.
+
+    A run that is made again has the commit that it had. Without a token, or outside of a workflow, nothing is asked.
+    """
+    if not can_write() or not required("GITHUB_REF").startswith("refs/heads/"):
+        return ""
+    now = head(required("GITHUB_REF").removeprefix("refs/heads/"))
+    return "" if now == required("GITHUB_SHA") else now
+
+
 def dispatch(workflow: str, branch: str, inputs: dict[str, str]) -> None:
     """Start a workflow on a branch, by its `workflow_dispatch`."""
     path = f"/repos/{repository()}/actions/workflows/{urllib.parse.quote(workflow, safe='')}/dispatches"

@@ -41,15 +41,30 @@ def promote(
     json: JsonFlag = False,
 ) -> None:
     """Copy this tree's model into the next environment's groups. Example: mlops promote --to dev"""
+    from mlops import github
     from mlops.registry import lineage, promotion
 
     if to == CHAMPION:
         return succeed(json)
+    if newer := github.superseded():
+        return pass_over(to, newer, json)
     project, environment = opened(to)
     packages = promotion.promote(project, environment, lineage.fingerprint(project), display.progress)
-    display.write_outputs(promotion.outputs(packages))
+    display.write_outputs({"current": "true", **promotion.outputs(packages)})
     lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
     display.show(packages, "\n".join(lines), json)
+
+
+def pass_over(to: str, newer: str, json: bool) -> None:
+    """Bring nothing, and say so: a run of an older commit would make its model the newest version."""
+    from mlops import github
+    from mlops.settings import project as settings
+
+    project = settings.load()
+    said = f"nothing is brought to {project.environment(to).name}: the branch is at {newer[:12]} by now"
+    github.summary(f"## {project.project}: passed over\n\n{said}. The run of that commit brings its model.\n")
+    display.write_outputs({"current": "false"})
+    display.show({"current": False, "newer": newer}, f"passed over: {said}", json)
 
 
 def succeed(json: bool) -> None:
@@ -127,7 +142,8 @@ def deploy(
     project, environment = opened(env, warm=True, group=group)
     brought = deployment.version_of(version, environment) if version else None
     result = deployment.deploy(project, environment, display.progress, brought)
-    display.write_outputs({"endpoint": result.endpoint, "version": str(result.version)})
+    changed = str(result.changed).lower()
+    display.write_outputs({"endpoint": result.endpoint, "version": str(result.version), "changed": changed})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
     display.show(result, f"deployed: {result.endpoint} serves version {result.version}, {what}", json)
 
