@@ -24,7 +24,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from mlops import aws, storage
+from mlops import aws, git, storage
 from mlops.compute.jobs import Metric, TrainedModel
 from mlops.hosting import endpoints
 from mlops.registry import groups, lineage, packages, promotion, registration
@@ -137,8 +137,10 @@ class World:
         person = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false"]
         for command in (["init", "--quiet"], ["add", "--all"], [*person, "commit", "--quiet", "--message", label]):
             subprocess.run(["git", *command], cwd=root, check=True, stdin=subprocess.DEVNULL)
-        fingerprint = lineage.fingerprint(settings.load(root))
-        return self.promote(self.register(label, fingerprint).fingerprint, self.dev)[0]
+        team = settings.load(root)
+        registered = self.register(label, lineage.fingerprint(team))
+        head = git.commit_of(root, "HEAD")
+        return promotion.promote(self.settings, self.dev, registered.fingerprint, commit=head)[0]
 
     def approved(self, label: str = "first") -> packages.ModelPackage:
         """A model that has come to prod and is approved there."""

@@ -208,3 +208,52 @@ def test_what_another_commit_made_is_neither_rejected_nor_taken_back(world: Any,
 
     statuses = [each.status for each in packages.listing(world.session(world.dev), "churn-dev")]
     assert (statuses, world.answer(world.dev)) == (["Approved"] * 3, "second")
+
+
+@pytest.mark.slow
+def test_an_older_version_is_judged_by_the_contract_of_the_commit_that_brought_it(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    team, file = settings.load(root), root / "tests" / "endpoint" / "check_label.py"
+    file.parent.mkdir()
+
+    def promises(label: str) -> None:
+        file.write_text(
+            f"def check_label(endpoint):\n    assert endpoint.predict('1,2', 'text/csv').json['label'] == '{label}'\n"
+        )
+
+    def judged(of_version: bool) -> None:
+        with verification.judge(team, world.dev, world.progress, of_version) as own:
+            verification.verify_or_go_back(team, world.dev, world.progress, own)
+
+    promises("first")
+    first = world.committed(root, "first")
+    deployment.deploy(team, world.dev, world.progress)
+    promises("something else")
+    second = world.committed(root, "second")
+
+    judged(of_version=True)
+    said = f"commit {first.metadata['promoted_commit'][:12]} brought this version: its contract and checks are taken"
+    assert said in world.said
+    with pytest.raises(NotVerified, match="version 1 serves, which was made from another commit"):
+        judged(of_version=False)
+
+    deployment.deploy(team, world.dev, world.progress)
+    promises("second")
+    world.committed(root, "third")
+    # What it promised itself it does not hold, whatever the newest commit says of it.
+    with pytest.raises(NotVerified, match=r"check_label .*; rolled back to version 1; version 2 is now Rejected"):
+        judged(of_version=True)
+    assert "check_label" in packages.describe(world.session(world.dev), second.arn).reason
+
+
+def test_a_commit_that_is_not_in_the_clone_leaves_this_folders_contract(world: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    team = settings.load(root)
+    world.committed(root, "first")
+    deployment.deploy(team, world.dev, world.progress)
+    shutil.rmtree(root / ".git")
+    world.committed(root, "second")
+
+    with verification.judge(team, world.dev, world.progress, of_version=True) as own:
+        assert own is None
+    assert "is not in this clone: this folder's contract is taken" in world.said[-1]

@@ -119,8 +119,9 @@ def test_metadata_keeps_to_the_service_limits(world: Any) -> None:
 
     package = registration.register(world.settings, world.feature, world.model(), lineage, "", "somebody")
 
-    # Seven more may come: from where and by whom it came, since when it serves as challenger, what the gate says there.
-    assert len(package.metadata) == 43
+    # Eight more may come: from where, by whom and by which commit it came, since when it serves as challenger, and what
+    # the gate says there.
+    assert len(package.metadata) == 42
     assert package.metadata["branch"].startswith("feature/ümläut_7 _x_y")
     assert max(map(len, package.metadata.values())) == 256
     assert package.metadata["metric.roc_auc"] == "0.99"

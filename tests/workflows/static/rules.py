@@ -118,7 +118,7 @@ def problems(repo: Repository) -> list[str]:
     for path, document in repo.workflows.items():
         found += [f"{path}: {problem}" for problem in of_workflow(repo, document)]
         for name, job in document["jobs"].items():
-            for rule in (rights, locks, places, gates, times, calls, orders):
+            for rule in (rights, locks, places, gates, times, calls, orders, histories):
                 found += [f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job)]
     for path, action in repo.actions.items():
         found += [f"{path}: {problem}" for problem in of_action(action)]
@@ -366,3 +366,10 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
         str(each.get("uses", "")).startswith("actions/checkout@") for each in steps[:setup]
     ):
         yield "it is set up before it is checked out"
+
+
+def histories(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+    """A job that verifies has all commits: what serves may have come by an older one, whose contract is its own."""
+    steps = job.get("steps", [])
+    if "verify" in needs_of(repo, steps).commands and str((steps[0].get("with") or {}).get("fetch-depth")) != "0":
+        yield "it verifies and has one commit only: the contract of an older version is not in it"

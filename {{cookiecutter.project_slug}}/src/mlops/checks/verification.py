@@ -1,13 +1,18 @@
 """What a model is put through after a deployment: the contract, the team's own checks, a short load."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from mlops import actor, aws
+import boto3
+
+from mlops import actor, aws, git
 from mlops.checks import contract, loadtest, owncheck
 from mlops.checks.contract import Check
 from mlops.checks.loadtest import Figures
 from mlops.checks.owncheck import OwnCheck
+from mlops.compute import checkout
 from mlops.errors import BadInput, Failure, NotFound, NotVerified
 from mlops.hosting import endpoints, rollback
 from mlops.registry import approval, lineage, packages, status
@@ -42,14 +47,68 @@ class Verified:
         return f"{self.endpoint} answers all {len(self.contract)} requests as agreed{own}{load}{left_out}"
 
 
-def verify(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+@contextmanager
+def judge(
+    settings: Settings, environment: Environment, progress: Callable[[str], None], of_version: bool
+) -> Iterator[Path | None]:
+    """The folder whose contract and checks are a version's own, where they are another commit's than this folder's.
+
+    How an environment serves is its own affair, and stands in this folder's settings; what a version promised stands
+    beside it in the commit that brought it. A newer commit's contract would fail a model that it does not mean.
+
+    Args:
+        settings: the project, in this folder.
+        environment: whose serving version it is.
+        progress: told which commit's contract is taken.
+        of_version: look for it; else, and where it is this folder or not to be had, None is given.
+    """
+    commit = brought_by(settings, environment) if of_version else ""
+    if not commit:
+        yield None
+        return
+    try:
+        known = git.commit_of(settings.root, commit)
+    except BadInput:
+        progress(f"commit {commit[:12]} brought this version and is not in this clone: this folder's contract is taken")
+        yield None
+        return
+    with checkout.files_of(settings, known) as folder:
+        progress(f"commit {commit[:12]} brought this version: its contract and checks are taken")
+        yield folder
+
+
+def brought_by(settings: Settings, environment: Environment) -> str:
+    """The commit that brought the serving version; empty when it is this folder's model, or that is not known."""
+    package = serving(aws.session(settings, environment, "deploy"), environment)
+    if package is None or not other_origin(settings, package):
+        return ""
+    return package.metadata.get(packages.PROMOTED_COMMIT, "")
+
+
+def serving(session: boto3.Session, environment: Environment) -> ModelPackage | None:
+    """The version that an environment's endpoint serves; None when there is none of this registry."""
+    found = endpoints.state(session, environment.endpoint_name)
+    version = status.serving(session, environment, found)
+    return None if version is None else packages.of_version(session, environment.group, version)
+
+
+def verify(
+    settings: Settings, environment: Environment, progress: Callable[[str], None], own: Path | None = None
+) -> Verified:
     """Put an environment's endpoint through all of it, the cheapest first; what fails ends it.
+
+    Args:
+        settings: the project.
+        environment: whose endpoint it is.
+        progress: told what each request and check has found.
+        own: folder of the commit whose contract and checks are the version's own; this folder's when None.
 
     Raises:
         BadInput: the contract is not there, or not in its form.
         NotVerified: a request is not answered as agreed, a check fails, or the load is too much; each is named.
         Failure: AWS refuses to let it be asked.
     """
+    settings = settings.model_copy(update={"root": own}) if own else settings
     if isinstance(environment.endpoint, Batch):
         answered = contract.verify(settings, environment, progress)
         return Verified(environment.group, answered, own=[], load=None, left_out=NOT_IN_BATCH)
@@ -61,7 +120,9 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
     )
 
 
-def verify_or_go_back(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+def verify_or_go_back(
+    settings: Settings, environment: Environment, progress: Callable[[str], None], own: Path | None = None
+) -> Verified:
     """The same after a deployment: a version that does not pass is rejected, and the endpoint goes back.
 
     So what fails in one environment comes to none after it, and a failing production serves what served before.
@@ -70,28 +131,31 @@ def verify_or_go_back(settings: Settings, environment: Environment, progress: Ca
         NotVerified: as `verify`, with what was done about it.
     """
     try:
-        return verify(settings, environment, progress)
+        return verify(settings, environment, progress, own)
     except NotVerified as problem:
         progress(str(problem))
-        raise NotVerified(f"{problem}; {gone_back(settings, environment, str(problem), progress)}") from problem
+        done = gone_back(settings, environment, str(problem), progress, judged=own is not None)
+        raise NotVerified(f"{problem}; {done}") from problem
 
 
-def gone_back(settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None]) -> str:
+def gone_back(
+    settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None], judged: bool
+) -> str:
     """Reject the version that an endpoint serves and take the endpoint back to the one before; what was done, in words.
 
     What an earlier run has gone back to stays, whatever is wrong with it: each further run would go one further back.
-    So does what another commit made, as after a late approval: this commit's contract and checks are not its own.
+    So does what another commit made, as after a late approval, unless it was judged by its own contract and checks.
     """
     session = aws.session(settings, environment, "deploy")
-    serving = status.serving(session, environment, endpoints.state(session, environment.endpoint_name))
-    if serving is None:
+    package = serving(session, environment)
+    if package is None:
         return "what serves is no version of this registry, so nothing was done about it"
-    newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > serving]
+    version = package.version
+    newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > version]
     if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
-        return f"version {serving} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
-    package = packages.of_version(session, environment.group, serving)
-    if other := other_origin(settings, package):
-        return f"version {serving} serves, which {other}, so nothing was done about it: mlops rollback goes back"
+        return f"version {version} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
+    if not judged and (other := other_origin(settings, package)):
+        return f"version {version} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
         why = f"{rollback.WHY}{approval.one_line(problem)[:400]}"
         approval.record(session, package, "Rejected", actor.tag(), why)
@@ -99,8 +163,8 @@ def gone_back(settings: Settings, environment: Environment, problem: str, progre
         result = rollback.rollback(settings, environment, progress)
     except NotFound:
         then = "nothing transforms" if isinstance(environment.endpoint, Batch) else "still serves"
-        return f"version {serving} is now Rejected, and {then}: there is no version to go back to"
-    return f"rolled back to version {result.version}; version {serving} is now Rejected"
+        return f"version {version} is now Rejected, and {then}: there is no version to go back to"
+    return f"rolled back to version {result.version}; version {version} is now Rejected"
 
 
 def other_origin(settings: Settings, package: ModelPackage) -> str:

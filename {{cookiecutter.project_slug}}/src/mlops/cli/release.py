@@ -41,7 +41,7 @@ def promote(
     json: JsonFlag = False,
 ) -> None:
     """Copy this tree's model into the next environment's groups. Example: mlops promote --to dev"""
-    from mlops import github
+    from mlops import git, github
     from mlops.registry import lineage, promotion
 
     if to == CHAMPION:
@@ -49,7 +49,8 @@ def promote(
     if newer := github.superseded():
         return pass_over(to, newer, json)
     project, environment = opened(to)
-    packages = promotion.promote(project, environment, lineage.fingerprint(project), display.progress)
+    commit = git.commit_of(project.root, "HEAD")
+    packages = promotion.promote(project, environment, lineage.fingerprint(project, commit), display.progress, commit)
     display.write_outputs({"current": "true", **promotion.outputs(packages)})
     lines = [f"promoted: {package.group} version {package.version} ({package.status})" for package in packages]
     display.show(packages, "\n".join(lines), json)
@@ -153,6 +154,9 @@ def verify(
     env: EnvironmentOption,
     group: GroupOption = None,
     or_rollback: Annotated[bool, typer.Option("--or-rollback", help="Reject what fails, and go back.")] = False,
+    of_version: Annotated[
+        bool, typer.Option("--of-version", help="By the contract and checks of the commit that brought the version.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check an endpoint: its contract, the checks in tests/endpoint, its load. Example: mlops verify --env dev"""
@@ -160,7 +164,8 @@ def verify(
 
     project, environment = opened(env, warm=True, group=group)
     check = verification.verify_or_go_back if or_rollback else verification.verify
-    found = check(project, environment, display.progress)
+    with verification.judge(project, environment, display.progress, of_version) as own:
+        found = check(project, environment, display.progress, own)
     display.show(found, f"verified: {found}", json)
 
 

@@ -31,6 +31,21 @@ def checkout(project: Settings, commit: str) -> Iterator[Settings]:
     Raises:
         BadInput: the commit has no settings, or they are not allowed.
     """
+    with files_of(project, commit) as folder:
+        # Not `load`, which would find the work tree's settings above this folder.
+        if not (folder / settings.FILE).is_file():
+            raise BadInput(f"{settings.FILE} is not in commit {commit[:12]}; add it and commit")
+        yield settings.read(folder / settings.FILE)
+
+
+@contextmanager
+def files_of(project: Settings, commit: str) -> Iterator[Path]:
+    """The files of a commit, in a clean folder that goes away at the end.
+
+    Args:
+        project: whose repository it is.
+        commit: full hash.
+    """
     home = project.root / FOLDER
     home.mkdir(parents=True, exist_ok=True)
     remove_stale(home)
@@ -38,10 +53,7 @@ def checkout(project: Settings, commit: str) -> Iterator[Settings]:
     try:
         with tarfile.open(fileobj=io.BytesIO(git.archive(project.root, commit))) as files:
             files.extractall(folder, filter="data")
-        # Not `load`, which would find the work tree's settings above this folder.
-        if not (folder / settings.FILE).is_file():
-            raise BadInput(f"{settings.FILE} is not in commit {commit[:12]}; add it and commit")
-        yield settings.read(folder / settings.FILE)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -22,6 +22,9 @@ PAGE = 100
 DESCRIPTION = re.compile(r"^fingerprint (?P<fingerprint>[0-9a-f]{64}) (commit (?P<commit>[0-9a-f]{40})|adopted)$")
 """What the description of a version says: a listing holds it, while the metadata costs a call for each version."""
 
+PROMOTED_COMMIT = "promoted_commit"
+"""In the metadata of a version: the commit that brought it to its environment, a merge; `commit` is what trained it."""
+
 ADOPTED_FROM = "adopted_from"
 """In the metadata of a version that no commit of this project made: the endpoint that served it; see `adoption`."""
 

@@ -18,7 +18,11 @@ OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE)
 
 
 def promote(
-    settings: Settings, target: Environment, fingerprint: str, progress: Callable[[str], None] = lambda line: None
+    settings: Settings,
+    target: Environment,
+    fingerprint: str,
+    progress: Callable[[str], None] = lambda line: None,
+    commit: str = "",
 ) -> list[ModelPackage]:
     """Copy the model of a fingerprint from the environment before.
 
@@ -30,6 +34,7 @@ def promote(
         target: whose groups receive the copy: Approved when its approval is automatic, else waiting.
         fingerprint: of this tree; see `lineage`.
         progress: told what begins and what ends.
+        commit: that is promoted, whose contract the copy is held to; the source's when empty.
 
     Returns:
         One version for each group of the target.
@@ -45,7 +50,7 @@ def promote(
         raise BadInput(f"--to is {target.name}, where models begin: mlops register brings them there")
     session = aws.session(settings, target, "deploy")
     source = source_of(session, settings, before, target, fingerprint)
-    return [copied(session, settings, contender, source, progress) for contender in target.contenders]
+    return [copied(session, settings, contender, source, progress, commit) for contender in target.contenders]
 
 
 def outputs(promoted: list[ModelPackage]) -> dict[str, str]:
@@ -99,6 +104,7 @@ def copied(
     target: Environment,
     source: ModelPackage,
     progress: Callable[[str], None],
+    commit: str = "",
 ) -> ModelPackage:
     """The version of the target's group that holds a copy of the source: the one that is there, or a new one.
 
@@ -132,6 +138,8 @@ def copied(
     passed = registration.gate_files(session, target, source.fingerprint, decision)
     kept = {key: value for key, value in source.metadata.items() if key not in OF_ONE_VERSION}
     metadata = {**kept, **passed, "promoted_from": source.arn, "promoted_by": actor.tag()}
+    if commit:
+        metadata[packages.PROMOTED_COMMIT] = commit
     parameters: dict[str, Any] = {
         "ModelPackageDescription": packages.description(source.fingerprint, source.commit),
         "ModelApprovalStatus": "Approved" if target.approval == "automatic" else "PendingManualApproval",

@@ -164,7 +164,7 @@ def metadata(
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
     found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
-    free = 3 + len(set(verdicts.KEYS) - found.keys())
+    free = 4 + len(set(verdicts.KEYS) - found.keys())
     return dict(list(found.items())[: KEYS - free])
 
 
