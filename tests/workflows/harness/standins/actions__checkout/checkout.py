@@ -46,8 +46,10 @@ def main() -> None:
     if env["INPUT_PERSIST"] != "true" or env["HARNESS_CONTENTS"] != "write":
         git("remote", "set-url", "--push", "origin", NO_CREDENTIALS)
     depth = [] if env["INPUT_DEPTH"] == "0" else ["--no-tags", f"--depth={env['INPUT_DEPTH']}"]
-    everything = ["+refs/heads/*:refs/remotes/origin/*"] if env["INPUT_DEPTH"] == "0" else []
-    git("fetch", "-q", *depth, "origin", *everything, refspec)
+    if env["INPUT_DEPTH"] == "0":
+        git("fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    # After everything: a branch may have moved on since the event.
+    git("fetch", "-q", *depth, "origin", refspec)
     target = refspec.partition(":")[2] or "FETCH_HEAD"
     git("checkout", "-q", "--force", *(["-B", branch] if branch else ["--detach"]), target)
     overlay = Path(env["HARNESS_ACTIONS"])
