@@ -19,6 +19,8 @@ CONTEST = {**READY, "copy": {**ADVANCED, "pending": "true", "challenger-pending"
 CHALLENGES = {**READY, "copy": {**ADVANCED, "pending": "true", "challenger-pending": "false"}}
 BOTH_SERVED = {**READY, "copy": {**ADVANCED, "pending": "false", "challenger-pending": "false"}}
 
+BY_HAND_TOO = {"approved", "dev", "feature", "image", "monitor", "retrain", "rollback", "schedule", "teardown",
+               "training-finished"}  # fmt: skip
 STARTS = [
     ("push", "feature/deeper-trees", {"feature"}),
     ("push", "feature/team/deeper-trees", {"feature"}),
@@ -31,22 +33,7 @@ STARTS = [
     ("pull_request", "dev", {"feature"}),
     ("pull_request", "main", {"base", "feature"}),
     ("pull_request", "feature/deeper-trees", set()),
-    (
-        "workflow_dispatch",
-        "main",
-        {
-            "approved",
-            "dev",
-            "feature",
-            "image",
-            "monitor",
-            "retrain",
-            "rollback",
-            "schedule",
-            "teardown",
-            "training-finished",
-        },
-    ),
+    ("workflow_dispatch", "main", BY_HAND_TOO),
     ("schedule", "main", {"monitor", "retrain"}),
 ]
 """An event, the branch that is pushed or that the pull request goes to, and the workflows that start."""
@@ -78,6 +65,17 @@ CHECKS = ["uv run --no-sync ruff check", "uv run --no-sync mypy", "uv run --no-s
 
 HEAD = "${{ github.event.pull_request.head.sha }}"
 """What was pushed and trained; GitHub's own choice is a merge of it, which nobody has trained."""
+
+VERIFIES = {
+    "env": {
+        "ENVIRONMENT": "${{ inputs.environment }}",
+        "GROUP": "${{ inputs.group }}",
+        "CHANGED": "${{ steps.deploy.outputs.changed == 'true' && 'true' || '' }}",
+    },
+    "run": 'exec uv run --no-sync mlops verify --env "$ENVIRONMENT" --group "$GROUP" --of-version '
+    "${CHANGED:+--or-rollback}",
+}
+"""How what serves is verified: by its own commit's contract, and taken back only where this run has brought it."""
 
 ASKED = {"opened", "synchronize", "reopened", "edited"}
 """When a pull request may have come to another base, or to another commit."""
@@ -310,6 +308,9 @@ def broken(repo: Repository) -> Iterator[str]:
         if (passed := steps_that_run(steps, context, ends)) != expected_steps:
             yield f"{name}: {what}: steps {passed} run"
 
+    verifying = repo.actions[".github/actions/deploy/action.yml"]["runs"]["steps"][1]
+    if {name: verifying.get(name) for name in VERIFIES} != VERIFIES:
+        yield f"what serves is verified by {verifying.get('run')} with {verifying.get('env')}"
     if (moments := set(repo.workflows[".github/workflows/base.yml"]["on"]["pull_request"].get("types", []))) != ASKED:
         yield f"where a pull request goes is looked at when it is {sorted(moments)}"
     asked = {path.rpartition("/")[2].removesuffix(".yml"): document["on"]["workflow_dispatch"]["inputs"]

@@ -11,13 +11,7 @@ PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # 
 FIRST = "feature"
 """The environment that trains, whose workflows have the duties of that and no other."""
 
-OWN_DUTY = {
-    "approve": "approve",
-    "teardown": "destroy",
-    "image": "image",
-    "monitor": "monitor",
-    "schedule": "schedule",
-}
+OWN_DUTY = {"teardown": "destroy", **{each: each for each in ("approve", "image", "monitor", "schedule")}}
 """Commands that have a duty to themselves."""
 
 OF_FIRST = {"train", "image"}
@@ -28,20 +22,8 @@ READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
-CHANGING = {
-    "run",
-    "register",
-    "promote",
-    "approve",
-    "reject",
-    "deploy",
-    "rollback",
-    "schedule",
-    "teardown",
-    "take-up",
-    "retrain",
-    "image",
-}
+CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "schedule", "teardown", "take-up",
+            "retrain", "image"}  # fmt: skip
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
 GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
@@ -118,7 +100,7 @@ def problems(repo: Repository) -> list[str]:
     for path, document in repo.workflows.items():
         found += [f"{path}: {problem}" for problem in of_workflow(repo, document)]
         for name, job in document["jobs"].items():
-            for rule in (rights, locks, places, gates, times, calls, orders, histories):
+            for rule in (rights, locks, places, gates, times, calls, orders):
                 found += [f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job)]
     for path, action in repo.actions.items():
         found += [f"{path}: {problem}" for problem in of_action(action)]
@@ -350,6 +332,8 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     steps = job.get("steps", [])
     yield from scripts(steps)
     needs = needs_of(repo, steps)
+    if "verify" in needs.commands and str((steps[0].get("with") or {}).get("fetch-depth")) != "0":
+        yield "it verifies and has one commit only: the contract of an older version is not in it"
     if "approve" in needs.commands and job.get("name") != name:
         yield f"its name is {job.get('name')!r}: its reviews are found by its id, {name}"
     words = f" {' '.join(needs.scripts.split())} "
@@ -366,10 +350,3 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
         str(each.get("uses", "")).startswith("actions/checkout@") for each in steps[:setup]
     ):
         yield "it is set up before it is checked out"
-
-
-def histories(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
-    """A job that verifies has all commits: what serves may have come by an older one, whose contract is its own."""
-    steps = job.get("steps", [])
-    if "verify" in needs_of(repo, steps).commands and str((steps[0].get("with") or {}).get("fetch-depth")) != "0":
-        yield "it verifies and has one commit only: the contract of an older version is not in it"

@@ -8,6 +8,8 @@ import pytest
 from typer.main import get_command
 
 from mlops import access, cli
+from mlops.cli import release
+from mlops.registry import promotion
 from static import documents, linters, promises, rules
 
 OUTPUTS = re.compile(r"steps\.roles\.outputs\.([\w-]+)")
@@ -97,6 +99,21 @@ def test_the_setup_action_reads_only_what_the_command_writes(repo):
     written = set(re.findall(r'"([\w-]+)":', inspect.getsource(access.Access.outputs)))
 
     assert set(OUTPUTS.findall(repo.texts[".github/actions/setup/action.yml"])) <= written
+
+
+@pytest.mark.parametrize(
+    ("command", "step", "readers"),
+    [
+        (release.deploy, "deploy", [".github/actions/deploy/action.yml"]),
+        (release, "promote", [".github/workflows/_deploy.yml", ".github/workflows/main.yml"]),
+    ],
+    ids=["deploy", "promote"],
+)
+def test_what_is_read_of_a_command_is_what_it_writes(repo, command, step, readers):
+    written = set(re.findall(r'"([\w-]+)":', inspect.getsource(command) + inspect.getsource(promotion.outputs)))
+    read = {name for path in readers for name in re.findall(rf"steps\.{step}\.outputs\.([\w-]+)", repo.texts[path])}
+
+    assert read and read <= written
 
 
 def test_dependabot_updates_actions_and_python_on_dev(folder):
