@@ -14,9 +14,6 @@ FIRST = "feature"
 OWN_DUTY = {"teardown": "destroy", **{each: each for each in ("approve", "image", "monitor", "schedule")}}
 """Commands that have a duty to themselves."""
 
-OF_FIRST = {"train", "image"}
-"""Duties that only it has."""
-
 CREDENTIALS = "aws-actions/configure-aws-credentials"
 READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
@@ -255,7 +252,7 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
     for command, duty in OWN_DUTY.items():
         if (command in needs.commands) != (needs.duty == duty):
             yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
-    if (needs.environment == FIRST) != (needs.duty in OF_FIRST):
+    if (needs.environment == FIRST) != (needs.duty in ("train", "image")):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):
         if inputs.get("environment", FIRST) != needs.environment:

@@ -139,7 +139,7 @@ def verify_or_go_back(
 
 
 def gone_back(
-    settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None], judged: bool
+    settings: Settings, environment: Environment, problem: str, progress: Callable[[str], None], judged: bool = False
 ) -> str:
     """Reject the version that an endpoint serves and take the endpoint back to the one before; what was done, in words.
 
