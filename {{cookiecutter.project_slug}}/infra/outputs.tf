@@ -11,7 +11,7 @@ output "key" {
 output "roles" {
   description = "Duty → the ARN of its role."
   value = merge(
-    { for duty in keys(local.gates) : duty => local.environment.roles[duty] },
+    { for duty in concat(keys(local.gates), local.workflow_duties) : duty => local.environment.roles[duty] },
     { execution = local.environment.execution_role },
     { for person, role in aws_iam_role.person : person => role.arn },
   )

@@ -19,7 +19,7 @@ locals {
       # The project's key is everybody's who gives no other; null is none, and then one is made here.
       kms_key = try(each.kms_key, local.settings.kms_key, null)
       roles = {
-        for duty in ["train", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "image"] : duty => (
+        for duty in ["train", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "image", "plan", "apply"] : duty => (
           startswith(coalesce(try(each.roles[duty], null), "-"), "arn:")
           ? each.roles[duty]
           : "arn:aws:iam::${each.account}:role/${coalesce(try(each.roles[duty], null), "${local.own_role}${each.name}-${duty}")}"

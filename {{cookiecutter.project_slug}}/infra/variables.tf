@@ -28,6 +28,15 @@ variable "github_repository" {
   }
 }
 
+variable "workflow_applies" {
+  description = <<-EOT
+    Whether the workflow infra.yml applies what reviewers have approved: then there is a role for it, which makes roles.
+    `mlops bootstrap aws` sets it where GitHub asks reviewers; else administrators apply, and workflows plan only.
+  EOT
+  type        = bool
+  default     = false
+}
+
 variable "create_oidc_provider" {
   description = <<-EOT
     Whether GitHub's identity provider is made here. An account can have one of them: by default the account's first

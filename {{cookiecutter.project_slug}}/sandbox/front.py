@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox import bucket_policies, buckets, control_plane, identity, quotas, runtime, services, tokens
+from sandbox import bucket_policies, buckets, control_plane, identity, quotas, resources, runtime, services, tokens
 from sandbox.authorization import Permission, denied, refused_because
 from sandbox.controls import PREFIX, Controls, Recorded
 from sandbox.hosting import scaling
@@ -120,6 +120,8 @@ class Front:
     def _other(self, environ: Environ, caller: Caller, service: str) -> Response | None:
         parameters = services.parameters_of(environ, _body(environ))
         operation = services.operation_of(environ, parameters)
+        if told := resources.by_path(service, environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+            operation, parameters = told[0], {**parameters, **told[1]}
         if service == scaling.SERVICE:
             self._let_through(caller, service, operation, scaling.permissions(operation, parameters, caller))
             scaling.check(self.sandbox, operation, parameters, caller)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from sandbox import backends
+from sandbox import backends, resources
 from sandbox.authorization import Permission, refused_because
 from sandbox.operations import Caller, Refusal
 from sandbox.sandbox import Sandbox
@@ -44,7 +44,7 @@ def permission(service: str, operation: str, parameters: Mapping[str, Any], call
     """What a caller has to be allowed for an operation, on the resources that its parameters name."""
     action = f"{_PREFIXES.get(service, service)}:{operation}"
     context = {"cloudwatch:namespace": [parameters["Namespace"]]} if "Namespace" in parameters else {}
-    return [Permission(action, arn, context) for arn in _resources(service, parameters, caller)]
+    return [Permission(action, arn, context) for arn in resources.of(service, parameters, caller)]
 
 
 def check(operation: str, parameters: Mapping[str, Any]) -> None:
@@ -72,13 +72,13 @@ def simulate(sandbox: Sandbox, parameters: Mapping[str, str]) -> str:
     if backends.role(account, name) is None:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
     role = Caller(account, "us-east-1", f"arn:aws:sts::{account}:assumed-role/{name}/simulation", name)
-    resources = _members(parameters, "ResourceArns") or ["*"]
+    asked = resources.members(parameters, "ResourceArns") or ["*"]
     results = "".join(
         f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
         f"<EvalDecision>{_decision(sandbox, role, action, resource)}</EvalDecision>"
         "<MatchedStatements/><MissingContextValues/></member>"
-        for action in _members(parameters, "ActionNames")
-        for resource in resources
+        for action in resources.members(parameters, "ActionNames")
+        for resource in asked
     )
     return (
         '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
@@ -90,41 +90,3 @@ def simulate(sandbox: Sandbox, parameters: Mapping[str, str]) -> str:
 def _decision(sandbox: Sandbox, role: Caller, action: str, resource: str) -> str:
     why = refused_because(sandbox, role, Permission(action, resource))
     return "allowed" if why is None else "explicitDeny" if "explicitly" in why else "implicitDeny"
-
-
-def _members(parameters: Mapping[str, Any], name: str) -> list[str]:
-    """The list that a query sends as `Name.member.1`, `Name.member.2`; JSON sends it as a list."""
-    if isinstance(parameters.get(name), list):
-        return list(parameters[name])
-    numbered = [(key, value) for key, value in parameters.items() if key.startswith(f"{name}.member.")]
-    return [value for _, value in sorted(numbered, key=lambda each: int(each[0].rpartition(".")[2]))]
-
-
-def _resources(service: str, parameters: Mapping[str, Any], caller: Caller) -> list[str]:
-    here = f"{caller.region}:{caller.account}"
-    match service:
-        case "monitoring":
-            names = [*_members(parameters, "AlarmNames"), *filter(None, [parameters.get("AlarmName")])]
-            return [f"arn:aws:cloudwatch:{here}:alarm:{name}" for name in names] or ["*"]
-        case "logs":
-            group = parameters.get("logGroupName") or parameters.get("logGroupNamePrefix")
-            return [f"arn:aws:logs:{here}:log-group:{group or '*'}:*"]
-        case "events" if parameters.get("Name") or parameters.get("Rule"):
-            return [f"arn:aws:events:{here}:rule/{parameters.get('Name') or parameters.get('Rule')}"]
-        case "kms" if "KeyId" in parameters:
-            name = str(parameters["KeyId"])
-            full = name if name.startswith("arn:") else f"arn:aws:kms:{here}:{_key_name(name)}"
-            found = backends.key(full)
-            return [str(found.arn) if found else full]
-        case "ecr" if "repositoryName" in parameters:
-            return [f"arn:aws:ecr:{here}:repository/{parameters['repositoryName']}"]
-        case "iam" if "RoleName" in parameters:
-            found = backends.role(caller.account, parameters["RoleName"])
-            return [str(found.arn) if found else f"arn:aws:iam::{caller.account}:role/{parameters['RoleName']}"]
-        case "iam" if "PolicySourceArn" in parameters:
-            return [str(parameters["PolicySourceArn"])]
-    return ["*"]
-
-
-def _key_name(name: str) -> str:
-    return name if name.startswith("alias/") else f"key/{name}"

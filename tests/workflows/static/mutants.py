@@ -76,9 +76,16 @@ def changes(document: Document) -> Iterator[tuple[tuple[Any, ...], Any]]:
                 yield place, "single"
             case (
                 "name" | "environment" | "duty",
-                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy" | "monitor",
+                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy" | "monitor" | "plan" | "apply",
             ):
-                wrong = {"prod": "dev", "dev": "prod", "feature": "dev", "train": "deploy", "deploy": "approve"}
+                wrong = {
+                    "prod": "dev",
+                    "dev": "prod",
+                    "feature": "dev",
+                    "train": "deploy",
+                    "deploy": "approve",
+                    "plan": "apply",
+                }
                 if key != "name" or place[-2:-1] == ("environment",):
                     yield place, wrong.get(node, "train")
             case ("type", "boolean"):

@@ -27,11 +27,11 @@ STARTS = [
     ("push", "fix/rounding", {"feature"}),
     ("push", "retrain/0123456789ab", {"feature"}),
     ("push", "dev", {"dev"}),
-    ("push", "main", {"main"}),
+    ("push", "main", {"main", "infra"}),  # what infra looks at of it is in handing.py
     ("push", "docs/readme", set()),
     ("push", "dependabot/uv/dev/boto3", set()),
-    ("pull_request", "dev", {"feature"}),
-    ("pull_request", "main", {"base", "feature"}),
+    ("pull_request", "dev", {"feature", "infra"}),
+    ("pull_request", "main", {"base", "feature", "infra"}),
     ("pull_request", "feature/deeper-trees", set()),
     ("workflow_dispatch", "main", BY_HAND_TOO),
     ("schedule", "main", {"monitor", "retrain"}),
@@ -57,6 +57,8 @@ COMMANDS = {
     "training-finished.take-up": ["roles", "take-up"],
     "retrain.propose": ["roles", "retrain"],
     "image.image": ["roles", "image"],
+    "_infra.plan": ["roles", "infra plan"],
+    "_infra.apply": ["roles", "infra apply"],
 }
 """The commands of each job, in order."""
 
@@ -90,6 +92,9 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         {"environment": "prod", "group": "challenger", "version": "${{ needs.copy.outputs.challenger-version }}"},
     ),
     "main.deploy": ("_deploy", {"environment": "prod", "version": "${{ needs.copy.outputs.version }}"}),
+    "infra.feature": ("_infra", {"environment": "feature"}),
+    "infra.dev": ("_infra", {"environment": "dev"}),
+    "infra.prod": ("_infra", {"environment": "prod"}),
     "approved.deploy": (
         "_deploy",
         {

@@ -11,7 +11,8 @@ PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # 
 FIRST = "feature"
 """The environment that trains, whose workflows have the duties of that and no other."""
 
-OWN_DUTY = {"teardown": "destroy", **{each: each for each in ("approve", "image", "monitor", "schedule")}}
+OWN_DUTY = {"teardown": "destroy", "infra plan": "plan", "infra apply": "apply",
+            **{each: each for each in ("approve", "image", "monitor", "schedule")}}  # fmt: skip
 """Commands that have a duty to themselves."""
 
 CREDENTIALS = "aws-actions/configure-aws-credentials"
@@ -20,15 +21,18 @@ LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
 
 CHANGING = {"run", "register", "promote", "approve", "reject", "deploy", "rollback", "schedule", "teardown", "take-up",
-            "retrain", "image"}  # fmt: skip
+            "retrain", "image", "infra apply"}  # fmt: skip
 ROLE = {"role-to-assume", "aws-region", "role-duration-seconds"}
 GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruff": {"quality"}, "mypy": {"quality"},
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
-READING_RUNS = {"approve", "reject", "door"}
-WITH_TOKEN = {*READING_RUNS, "promote", "take-up", "retrain"}
-COMMAND = re.compile(r"\bmlops (?P<name>[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
+READING_RUNS = {"approve", "reject", "door", "infra apply"}
+WAITING = {"approve", "infra apply"}
+"""Commands of jobs that wait for a person."""
+
+WITH_TOKEN = {*READING_RUNS, "promote", "take-up", "retrain", "infra plan"}
+COMMAND = re.compile(r"\bmlops (?P<name>(?:infra )?[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
 
@@ -56,7 +60,7 @@ class Needs:
             wanted["contents"] = "write" if "retrain" in self.commands else "read"
         if self.duty:
             wanted["id-token"] = "write"
-        if self.comments or "retrain" in self.commands:
+        if self.comments or {"retrain", "infra plan"} & self.commands:
             wanted["pull-requests"] = "write"
         return wanted
 
@@ -218,7 +222,7 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
         return
     if given.get("cancel-in-progress") is not False:
         yield "it changes an environment, and may be cancelled by the next run"
-    if "approve" in changing:
+    if WAITING & changing:
         if "github.run_id" not in group or "queue" in given:
             yield "it waits for a person under a lock that other runs share"
         return
@@ -242,23 +246,28 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
         if given:
             yield "it has an environment and takes on no role"
         return
+    for command, duty in OWN_DUTY.items():
+        if (command in needs.commands) != (needs.duty == duty):
+            yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
+    if needs.duty == "plan":
+        if given:
+            yield "its role trusts pull requests and main, whose jobs have no environment"
+        return
     if not isinstance(given, dict) or not given.get("name"):
         yield "it takes on a role and has no environment, which is what the role trusts"
         return
     gate = "challenger-approval" if "--group challenger" in needs.scripts else "approval"
-    wanted = f"{needs.environment}-{gate}" if needs.duty == "approve" else needs.environment
+    ends = {"approve": f"-{gate}", "apply": "-infra"}
+    wanted = f"{needs.environment}{ends.get(needs.duty, '')}"
     if given["name"] != wanted:
         yield f"its environment is {given['name']}, the role of {wanted} is taken on"
-    for command, duty in OWN_DUTY.items():
-        if (command in needs.commands) != (needs.duty == duty):
-            yield f"the duty {needs.duty} does not go with {', '.join(sorted(needs.commands))}"
     if (needs.environment == FIRST) != (needs.duty in ("train", "image")):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):
         if inputs.get("environment", FIRST) != needs.environment:
             yield f"{uses} works on {inputs.get('environment', FIRST)}, the role is of {needs.environment}"
     yield from contenders(repo, document, job)
-    recorded = bool({"deploy", "rollback", "approve"} & needs.commands)
+    recorded = bool({"deploy", "rollback", "approve", "infra apply"} & needs.commands)
     if (given.get("deployment", True) is True) != recorded:
         yield "a deployment record is made without a deployment" if not recorded else "it deploys without a record"
 
@@ -287,6 +296,8 @@ def gates(repo: Repository, document: Document, name: str, job: Document) -> Ite
     """What a push starts takes on a role only when there is an AWS, and after the tests."""
     if not {"push", "pull_request"} & set(document["on"]) or "id-token" not in (job.get("permissions") or {}):
         return
+    if str(job.get("uses", "")).endswith("/_infra.yml"):
+        return  # of a model's tests it knows nothing; its steps ask whether there is an AWS
     chain = before(document, name)
     if "check" not in chain:
         yield "it does not wait for the tests"
@@ -331,7 +342,7 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     needs = needs_of(repo, steps)
     if "verify" in needs.commands and str((steps[0].get("with") or {}).get("fetch-depth")) != "0":
         yield "it verifies and has one commit only: the contract of an older version is not in it"
-    if "approve" in needs.commands and job.get("name") != name:
+    if WAITING & needs.commands and job.get("name") != name:
         yield f"its name is {job.get('name')!r}: its reviews are found by its id, {name}"
     words = f" {' '.join(needs.scripts.split())} "
     wanted = {group for command, groups in GROUPS.items() if f" {command} " in words for group in groups}

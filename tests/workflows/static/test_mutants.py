@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from static import documents, linters, mutants, promises, rules
+from static import documents, handing, linters, mutants, promises, rules
 from static.documents import Repository
 from static.mutants import Mutant
 
@@ -29,7 +29,12 @@ PLACE = re.compile(r":\d+:\d+:|-->.*|^ *\d* *\|.*$", re.MULTILINE)
 def by_reading(repo: Repository, page: str) -> set[str]:
     """What our rules and promises find; a file that they can not follow any more is found as well."""
     try:
-        return {*rules.problems(repo), *promises.broken(repo), *promises.undocumented(repo, page)}
+        return {
+            *rules.problems(repo),
+            *promises.broken(repo),
+            *handing.broken(repo),
+            *promises.undocumented(repo, page),
+        }
     except (KeyError, IndexError, TypeError, ValueError) as error:
         return {f"not readable: {error!r}"}
 

@@ -10,7 +10,7 @@ from typer.main import get_command
 from mlops import access, cli
 from mlops.cli import release
 from mlops.registry import promotion
-from static import documents, linters, promises, rules
+from static import documents, handing, linters, promises, rules
 
 OUTPUTS = re.compile(r"steps\.roles\.outputs\.([\w-]+)")
 
@@ -81,6 +81,10 @@ def test_an_event_starts_the_jobs_and_commands_that_it_promises(repo):
     assert list(promises.broken(repo)) == []
 
 
+def test_the_plan_that_is_applied_is_the_one_that_was_shown(repo):
+    assert list(handing.broken(repo)) == []
+
+
 def test_the_page_tells_every_input_and_output(repo, page):
     assert list(promises.undocumented(repo, page)) == []
 
@@ -90,8 +94,10 @@ def test_every_command_that_a_step_runs_exists_with_its_options(repo):
     for path, document in repo.documents.items():
         for script in documents.every(document, "run"):
             for match in rules.COMMAND.finditer(script):
-                assert match["name"] in commands, f"{path}: {match[0]}"
-                allowed = {option for each in commands[match["name"]].params for option in each.opts}
+                group, _, name = match["name"].rpartition(" ")
+                there = commands[group].commands if group else commands
+                assert name in there, f"{path}: {match[0]}"
+                allowed = {option for each in there[name].params for option in each.opts}
                 assert set(re.findall(r"--[a-z-]+", match["options"])) <= allowed, f"{path}: {match[0]}"
 
 

@@ -8,12 +8,16 @@ from mlops.errors import BadInput
 from mlops.hosting import rollouts
 from mlops.settings.compute import SCORING
 from mlops.settings.project import FILE, Environment, Settings
+from mlops.setup import terraform
 
 LONGEST_SECONDS = 14_400
 """The longest session that the roles allow. Credentials are not renewed: a job has to end before its session does."""
 
 SHORTEST_SECONDS = 900
 """The shortest session that AWS gives, and what a job needs beside its waits."""
+
+INFRASTRUCTURE = {"plan": 900, "apply": 2700}
+"""How long Terraform may be at it, with a wait of five minutes for another one."""
 
 STARTING_SECONDS = 600
 """How long a job may take to get its instance; its limit begins to run after that."""
@@ -100,7 +104,8 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
 def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
     """What is done in an environment, each under a role of its own."""
     first = settings.before(environment) is None
-    return ("train", "deploy", "image") if first else ("deploy", "approve", "destroy", "monitor", "schedule")
+    own = ("train", "deploy", "image") if first else ("deploy", "approve", "destroy", "monitor", "schedule")
+    return (*own, *INFRASTRUCTURE) if terraform.is_there(settings) else own
 
 
 def missing(settings: Settings, environment: Environment, first_push: bool) -> str:
@@ -150,7 +155,7 @@ def longest_wait(settings: Settings) -> int:
 
 def session_seconds(settings: Settings, environment: Environment, duty: str) -> int:
     """How long a duty waits at most: for its jobs one after the other, or for the gate's job and a rollout."""
-    waits = 0
+    waits = INFRASTRUCTURE.get(duty, 0)
     if duty == "train":
         waits = longest_wait(settings)
     elif duty in ("deploy", "destroy", "schedule") and environment.endpoint is not None:

@@ -90,10 +90,15 @@ def creates_branch() -> bool:
         raise Failure(f"the event of this run, {path}, cannot be read: {error}") from error
 
 
-def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
+def review(environment: str, state: Literal["approved", "rejected"], job: str = "") -> Review:
     """Who approved or rejected this run's jobs in an environment of GitHub, and why.
 
     GitHub lists the reviews of all attempts of a run together, without time or attempt.
+
+    Args:
+        environment: the one with the reviewers.
+        state: what they should have decided.
+        job: name of the job that they decide on, as GitHub lists it; this job by its id when not given.
 
     Raises:
         Failure: nobody did, or only in an earlier attempt of this run. An environment without rules lets its jobs
@@ -112,7 +117,7 @@ def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
         raise Failure(f"run {run}: nobody has {state} it in the environment {environment}; {ADVICE[state]}")
     if state == "rejected" and any(each["state"] == "approved" for each in given):
         raise Failure(f"run {run}: it was approved as well as rejected in {environment}; reject the version by hand")
-    if state == "approved" and len(given) <= (earlier := earlier_reviews(run)):
+    if state == "approved" and len(given) <= (earlier := earlier_reviews(run, job)):
         raise Failure(
             f"run {run}: nobody has approved this attempt of it in {environment}: {len(given)} reviews are there, and "
             f"{earlier} earlier attempts; {ADVICE[state]}"
@@ -122,7 +127,7 @@ def review(environment: str, state: Literal["approved", "rejected"]) -> Review:
     return Review(who=", ".join(people), why="; ".join(comments) or f"no comment, in {run_url() or f'run {run}'}")
 
 
-def earlier_reviews(run: str) -> int:
+def earlier_reviews(run: str, job: str) -> int:
     """In how many earlier attempts of a run reviewers may have decided on the job that this command is part of.
 
     Each time it ran, or failed without a step, which is how a rejection looks; but for one that was cancelled while it
@@ -138,7 +143,8 @@ def earlier_reviews(run: str) -> int:
         jobs += page
         if not page:
             break
-    own = [each for each in jobs if each["name"] == required("GITHUB_JOB") and each["run_attempt"] < attempt]
+    name = job or required("GITHUB_JOB")
+    own = [each for each in jobs if each["name"] == name and each["run_attempt"] < attempt]
     # A job that is not made again is listed once more for the next attempt, with its old times.
     return len({each["started_at"] for each in own if each["steps"] or each["conclusion"] == "failure"})
 
@@ -178,7 +184,7 @@ def pull_requests(head: str) -> list[int]:
     return [each["number"] for each in found if each["head"]["ref"] == head]
 
 
-def comment(number: int, marker: str, text: str) -> str:
+def comment(number: int, marker: str, text: str, new: bool = True) -> str:
     """Write the one comment on a pull request that a marker names: the one that is there, or a new one.
 
     Two runs that both find none both write one. Each looks again after that: the oldest stays, with the text of whoever
@@ -188,14 +194,17 @@ def comment(number: int, marker: str, text: str) -> str:
         number: of the pull request.
         marker: what this comment holds and no other does, such as an HTML comment.
         text: Markdown.
+        new: write one when there is none yet.
 
     Returns:
-        Address of the comment.
+        Address of the comment; empty when none was written.
     """
     body = f"{marker}\n{text}"
     if len(body) > COMMENT_LIMIT:
         body = f"{body[:COMMENT_LIMIT]}\n\n… the rest is in the summary of {run_url() or 'the run'}"
     there = marked(number, marker)
+    if not there and not new:
+        return ""
     if not there:
         written = call("POST", f"/repos/{repository()}/issues/{number}/comments", {"body": body})
         there = [each for each in marked(number, marker) if author(each) == author(written)] or [written]

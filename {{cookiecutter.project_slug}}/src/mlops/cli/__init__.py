@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from mlops import display
-from mlops.cli import laptop, model, registry, release, setup, watch, workflow
+from mlops.cli import infra, laptop, model, registry, release, setup, watch, workflow
 from mlops.errors import BadInput, Failure
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for part in (model, release, registry, watch, workflow, setup, laptop):
     app.add_typer(part.app)
 app.add_typer(registry.group_commands, name="groups")
 app.add_typer(setup.bootstrap_commands, name="bootstrap")
+app.add_typer(infra.commands, name="infra")
 app.add_typer(laptop.sandbox_commands, name="sandbox")
 
 UsageError = typer.BadParameter.__mro__[1]

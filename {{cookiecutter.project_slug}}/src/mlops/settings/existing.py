@@ -6,7 +6,7 @@ from pydantic import StringConstraints
 
 from mlops.settings.criteria import Model
 
-Duty = Literal["train", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "image"]
+Duty = Literal["train", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "image", "plan", "apply"]
 """What one job does in an environment, under a role that can do nothing else."""
 
 DUTIES: tuple[Duty, ...] = get_args(Duty)
@@ -32,6 +32,8 @@ class Roles(Model):
     monitor: RoleName | None = None
     schedule: RoleName | None = None
     image: RoleName | None = None
+    plan: RoleName | None = None
+    apply: RoleName | None = None
 
     def of(self, duty: str) -> str | None:
         """The role that was given for a duty; None where ours is meant."""

@@ -1,7 +1,6 @@
 """The side of AWS: what the project needs in the account that one is signed in to, what of it is in order."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,13 +12,13 @@ from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.registry import groups
 from mlops.settings.project import FILE, Environment, Settings
-from mlops.setup import actions, infrastructure, quotas, repository, state, terraform
+from mlops.setup import actions, environments, handover, infrastructure, quotas, repository, state, terraform, tfvars
 from mlops.setup.health import Check
 from mlops.setup.plan import Step
 
 COMMAND = "mlops bootstrap aws"
 DVC_SECONDS = 3600
-REPOSITORY = re.compile(r'^[ \t]*github_repository[ \t]*=[ \t]*"([^"]*)"', re.MULTILINE)
+REPOSITORY = "github_repository"
 
 
 def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step]:
@@ -45,8 +44,10 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
             plan += [Step(f"infrastructure of {each.name}", "leave", why) for each in here]
         for environment in here if plan[0].deed != "leave" else []:
             trust = repository_step(settings, environment, subject)
-            ahead = subject if trust.deed == "make" else None
-            plan += [trust, infrastructure_step(settings, session, environment, account, ahead, told)]
+            applies = applying_step(settings, environment, asked(settings, environment) if subject else None)
+            ahead = [f"-var={REPOSITORY}={subject}"] if trust.deed == "make" else []
+            ahead += [f"-var={handover.APPLIES}=true"] if applies.deed == "make" else []
+            plan += [trust, applies, infrastructure_step(settings, session, environment, account, ahead, told)]
     plan += [groups_step(settings, session, environment) for environment in here]
     plan += [data_step(settings, session, each) for each in here if settings.before(each) is None]
     for environment in elsewhere:
@@ -84,27 +85,60 @@ def trusted(settings: Settings) -> str | None:
 
 def repository_step(settings: Settings, environment: Environment, subject: str | None) -> Step:
     """The step that writes into an environment's values whose workflows its roles trust."""
-    file = terraform.values(settings, environment)
-    where = f"{file.relative_to(settings.root)}: github_repository"
-    text = file.read_text(encoding="utf-8") if file.is_file() else f'environment = "{environment.name}"\n'
-    given = REPOSITORY.search(text)
-    if given and subject in (None, given[1]):
-        return Step(where, "keep", given[1])
+    where = f"{tfvars.place(settings, environment)}: {REPOSITORY}"
+    given = tfvars.value(tfvars.text_of(settings, environment), REPOSITORY)
+    if given and subject in (None, given):
+        return Step(where, "keep", given)
     if given:
-        return Step(where, "leave", f"is {given[1]}, and GitHub names it {subject}: change it there")
+        return Step(where, "leave", f"is {given}, and GitHub names it {subject}: change it there")
     if subject is None:
         why = "not known yet, so no workflow may take the roles on: `mlops bootstrap github` first, then this again"
         return Step(where, "leave", why)
 
     def act() -> str:
-        line = f'github_repository = "{subject}"'
-        # In place of the example, where it is still there.
-        example = re.compile(r"^#[ \t]*github_repository[ \t]*=.*$", re.MULTILINE)
-        changed = example.sub(lambda _: line, text, count=1) if example.search(text) else f"{text}\n{line}\n"
-        file.write_text(changed, encoding="utf-8", newline="\n")
+        tfvars.write(settings, environment, REPOSITORY, f'"{subject}"')
         return "commit it"
 
     return Step(where, "make", subject, act)
+
+
+def asked(settings: Settings, environment: Environment) -> str | None:
+    """Whom GitHub asks before a workflow applies; empty for nobody, None when GitHub can not be asked."""
+    gate = environments.applying_gate(environment)
+    try:
+        found = environments.rules(repository.of(settings), gate) or environments.NO_RULES
+    except (BadInput, Failure, rest.Refused):
+        return None
+    only_main = not found.every_branch and found.branches == {"main"}
+    return ", ".join(each.name for each in found.reviewers) if only_main else ""
+
+
+def applying_step(settings: Settings, environment: Environment, people: str | None) -> Step:
+    """The step that lets the workflow apply, where reviewers are asked first; a person's own choice stays.
+
+    Args:
+        settings: the project.
+        environment: whose infrastructure.
+        people: whom GitHub asks before; empty for nobody, None when that is not known.
+    """
+    where = f"{tfvars.place(settings, environment)}: {handover.APPLIES}"
+    given, gate = (
+        tfvars.value(tfvars.text_of(settings, environment), handover.APPLIES),
+        environments.applying_gate(environment),
+    )
+    if given == "true" and people == "":
+        why = f"is true, and {gate} on GitHub asks nobody or lets other branches than main in: `mlops bootstrap github`"
+        return Step(where, "leave", why)
+    if given is not None:
+        return Step(where, "keep", given)
+    if not people:
+        return Step(where, "keep", f"not set, so administrators apply: nobody is known to be asked in {gate} on GitHub")
+
+    def act() -> str:
+        tfvars.write(settings, environment, handover.APPLIES, "true")
+        return "commit it"
+
+    return Step(where, "make", f"true: {gate} asks {people}", act)
 
 
 def infrastructure_step(
@@ -112,7 +146,7 @@ def infrastructure_step(
     session: boto3.Session,
     environment: Environment,
     account: str,
-    repository: str | None,
+    ahead: Sequence[str],
     told: Progress,
 ) -> Step:
     """The step that has Terraform make an environment; what it would do is known once there is a state.
@@ -122,14 +156,14 @@ def infrastructure_step(
         session: an administrator's, in the account.
         environment: what is made.
         account: that has the state.
-        repository: whose workflows the roles will trust, where a step before this one writes it into the values.
+        ahead: what the steps before this one write into the values, as options of a plan.
         told: hears how far Terraform has come.
     """
     what, bucket = f"infrastructure of {environment.name}", state.name(settings, account)
 
     def make() -> str:
         terraform.prepare(settings, environment, bucket, told)
-        changes = terraform.plan(settings, environment, repository, told)
+        changes = terraform.plan(settings, environment, told, *ahead)
         terraform.apply(settings, environment, told)
         return str(changes)
 
@@ -139,7 +173,7 @@ def infrastructure_step(
     if not state.exists(session, bucket):
         return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", make)
     terraform.prepare(settings, environment, bucket, told)
-    changes = terraform.plan(settings, environment, repository, told)
+    changes = terraform.plan(settings, environment, told, *ahead)
     if changes == terraform.Changes(0, 0, 0):
         return Step(what, "keep", "as infra/ says")
     whole = not terraform.resources(settings, environment, told)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from mlops import rest
 from mlops.errors import BadInput, Failure
 from mlops.settings.project import Environment, Settings
-from mlops.setup import made
+from mlops.setup import made, terraform
 from mlops.setup.plan import Deed, Step, Unavailable, deed
 from mlops.setup.repository import Repository, quoted
 
@@ -59,7 +59,7 @@ NO_RULES = Rules(frozenset(), every_branch=True, wait_timer=0, prevent_self_revi
 
 
 def gates(settings: Settings) -> list[Gate]:
-    """The environments that the project's roles trust.
+    """The environments that the project's roles trust: those of the infrastructure where it is the project's own.
 
     An environment that nobody made is made without any rule by the first job that names it; so all of them are here,
     also those in which nobody is asked.
@@ -71,6 +71,8 @@ def gates(settings: Settings) -> list[Gate]:
         if settings.before(environment) is not None:
             reviewed = environment.approval == "manual"
             found += [Gate(name, branches, reviewed) for name in approval_gates(settings, environment)]
+        if terraform.is_there(settings):
+            found.append(Gate(applying_gate(environment), ("main",), reviewed=True))
     return found
 
 
@@ -87,6 +89,16 @@ def approval_gates(settings: Settings, environment: Environment) -> list[str]:
     """The environments in which versions for an environment's endpoints are approved."""
     challenger = [f"{environment.name}-challenger-approval"] if "challenger" in environment.groups else []
     return [f"{environment.name}-approval", *challenger]
+
+
+def applying_gate(environment: Environment) -> str:
+    """The environment in which a plan of an environment's infrastructure is approved, and applied."""
+    return f"{environment.name}-infra"
+
+
+def is_door(gate: Gate) -> bool:
+    """Whether a version is approved there, so that the registry is the other way."""
+    return gate.reviewed and gate.name.endswith("-approval")
 
 
 def reviewers(repository: Repository, names: Sequence[str]) -> list[Reviewer]:
@@ -188,7 +200,8 @@ def put(repository: Repository, gate: Gate, asked: Sequence[Reviewer] | None) ->
             raise
         answer = accepted(repository, path, body(gate, replace(before, reviewers=()), ()))
         made.write(repository, APPROVAL, REGISTRY)
-        said = f"GitHub can ask nobody here, so it is approved in the registry ({error})"
+        instead = "it is approved in the registry" if is_door(gate) else "an administrator applies"
+        said = f"GitHub can ask nobody here, so {instead} ({error})"
     missing = {each.id for each in wanted} - {each.id for each in in_force(answer)}
     if missing and said is None:
         names = ", ".join(each.name for each in wanted if each.id in missing)

@@ -11,7 +11,7 @@ from mlops import aws
 from mlops.access import duties
 from mlops.errors import Failure
 from mlops.settings.project import FILE, Environment, Settings
-from mlops.setup import state
+from mlops.setup import environments, handover, state
 from mlops.setup.health import Check
 
 MAKE = "mlops bootstrap aws, or whoever makes it (docs/infrastructure.md)"
@@ -34,6 +34,7 @@ def checks(settings: Settings, session: boto3.Session, environment: Environment,
         *(
             role(session, environment.role(duty), each)
             for duty in duties(settings, environment)
+            if duty != "apply" or handover.by_workflow(settings, environment)
             for each in subjects(environment, duty, subject)
         ),
         *key(session, environment),
@@ -72,6 +73,10 @@ def subjects(environment: Environment, duty: str, subject: str | None) -> list[s
     """What a role's trust has to name, word for word: the subject that GitHub sends from each environment."""
     if subject is None:
         return [f'"{GITHUB}:sub"']
+    if duty == "plan":
+        return [f'"repo:{subject}:{each}"' for each in ("pull_request", "ref:refs/heads/main")]
+    if duty == "apply":
+        return [f'"repo:{subject}:environment:{environments.applying_gate(environment)}"']
     if duty != "approve":
         return [f'"repo:{subject}:environment:{environment.name}"']
     return [f'"repo:{subject}:environment:{each.approval_environment}"' for each in environment.contenders]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -32,6 +33,15 @@ LOST = re.compile(
 
 PROVIDER = "aws_iam_openid_connect_provider.github"
 
+LOCK_FILE = ".terraform.lock.hcl"
+"""Which provider was installed; it is found in the folder of the code."""
+
+WAITING = "-lock-timeout=300s"
+"""In a workflow another one may be at work on the same state: its end is waited for."""
+
+STALE = "Saved plan is stale"
+"""How Terraform says that the state has changed since it planned."""
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -55,8 +65,15 @@ def values(settings: Settings, environment: Environment) -> Path:
     return settings.root / FOLDER / "environments" / f"{environment.name}.tfvars"
 
 
-def prepare(settings: Settings, environment: Environment, bucket: str, told: Progress) -> None:
+def prepare(settings: Settings, environment: Environment, bucket: str, told: Progress, *options: str) -> None:
     """Install the provider and connect to the state.
+
+    Args:
+        settings: the project.
+        environment: whose state.
+        bucket: the bucket of the state.
+        told: hears how far it has come.
+        options: more of `terraform init`.
 
     Raises:
         Failure: Terraform is missing, or can not.
@@ -66,23 +83,22 @@ def prepare(settings: Settings, environment: Environment, bucket: str, told: Pro
         f"-backend-config=region={settings.region}",
         f"-backend-config=key={settings.project}/{environment.name}.tfstate",
     )
-    run(settings, environment, told, "init", "-reconfigure", *given)
+    run(settings, environment, told, "init", "-reconfigure", *given, *options)
 
 
-def plan(settings: Settings, environment: Environment, repository: str | None, told: Progress) -> Changes:
+def plan(settings: Settings, environment: Environment, told: Progress, *options: str) -> Changes:
     """What Terraform would do now; it is kept, so that `apply` does this and nothing else.
 
     Args:
         settings: the project.
         environment: what is planned.
-        repository: whose workflows the roles are to trust, when the environment's values do not say so yet.
         told: hears how far it has come.
+        options: more of `terraform plan`, such as what the environment's values do not say yet.
 
     Raises:
         Failure: Terraform can not plan, or data would be lost: only `mlops destroy` removes them.
     """
-    trusted = (f"-var=github_repository={repository}",) if repository else ()
-    printed = planned_without_loss(settings, environment, told, *valued(settings, environment), *trusted)
+    printed = planned_without_loss(settings, environment, told, *valued(settings, environment), *options)
     found = re.search(r"Plan: (?:\d+ to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", printed)
     return Changes(*(int(number) for number in found.groups())) if found else Changes(0, 0, 0)
 
@@ -104,13 +120,27 @@ def planned_without_loss(settings: Settings, environment: Environment, told: Pro
     return printed
 
 
-def apply(settings: Settings, environment: Environment, told: Progress) -> None:
+def shown(settings: Settings, environment: Environment, told: Progress) -> str:
+    """What was planned, as Terraform shows it; values that are secret are not in it."""
+    return run(settings, environment, told, "show", str(planned(settings, environment))).strip()
+
+
+def apply(settings: Settings, environment: Environment, told: Progress, *options: str) -> None:
     """Do what was planned.
 
     Raises:
-        Failure: AWS refuses something. What was made stays known, and a second run carries on.
+        Failure: the state has changed since, or AWS refuses something. What was made stays known, and a second run
+            carries on.
     """
-    run(settings, environment, told, "apply", str(planned(settings, environment)))
+    try:
+        run(settings, environment, told, "apply", *options, str(planned(settings, environment)))
+    except Failure as error:
+        if STALE not in str(error):
+            raise
+        raise Failure(
+            f"the plan of {environment.name} is of a state that has changed since: nothing was applied; plan again (in "
+            "a workflow: run all jobs again)"
+        ) from error
 
 
 def destroy(settings: Settings, environment: Environment, with_data: bool, with_provider: bool, told: Progress) -> None:
@@ -183,12 +213,12 @@ def run(settings: Settings, environment: Environment, told: Progress, *arguments
     verb, options = arguments[:1], arguments[1:]
     if verb[0] == "state":
         verb, options = arguments[:2], arguments[2:]
-    asks = () if verb[0] == "state" else ("-input=false", "-no-color")
+    asks = {"state": (), "show": ("-no-color",)}.get(verb[0], ("-input=false", "-no-color"))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
             process = subprocess.Popen(
                 ["terraform", *verb, *asks, *options], cwd=settings.root / FOLDER, env=variables,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0,
             )  # fmt: skip
         except OSError as error:
             raise Failure(f"terraform is not there ({error}); install it: developer.hashicorp.com/terraform") from error
@@ -210,7 +240,9 @@ def progress(environment: Environment, verb: str, seconds: float) -> str:
 def waited_for(process: subprocess.Popen[bytes], told: Callable[[float], None]) -> tuple[int, bool]:
     """The exit code of Terraform, and whether somebody interrupted.
 
-    Terraform hears Ctrl-C itself, ends what it has begun and saves its state: it is waited for, never killed.
+    Terraform ends what it has begun, saves its state and lets go of its lock: it is waited for, never killed. It hears
+    of an interruption once, from here: a terminal tells all processes, GitHub only the first, and a second word would
+    make Terraform drop everything.
     """
     start, interrupted = time.monotonic(), False
     while True:
@@ -219,6 +251,8 @@ def waited_for(process: subprocess.Popen[bytes], told: Callable[[float], None]) 
         except subprocess.TimeoutExpired:
             told(time.monotonic() - start)
         except KeyboardInterrupt:
+            if not interrupted:
+                process.send_signal(signal.SIGINT)
             interrupted = True
 
 
