@@ -113,6 +113,8 @@ def without_infrastructure(answers: Answers) -> Problem | None:
     if answers["infrastructure"] == "none" and not Path(".git").exists():
         for folder in ("infra", "lambdas"):
             shutil.rmtree(folder, ignore_errors=True)
+        for workflow in ("infra.yml", "_infra.yml"):
+            Path(".github/workflows", workflow).unlink(missing_ok=True)
     return None
 
 

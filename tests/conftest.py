@@ -1,6 +1,7 @@
 """Baked projects for the tests, and an environment in which nobody's credentials or settings are found."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 KEPT = {"AWS_CA_BUNDLE"}
 LONGEST = ("tests/workflows", "tests/infra", "tests/test_project.py")
 """What takes longest begins, so that no process is left with it at the end."""
+
+MIRRORS = ("TF_PLUGIN_MIRROR", "/opt/tf-plugins", "/usr/share/terraform/plugins", "~/.terraform.d/plugins")
+"""Where a machine may keep Terraform's plugins, or a variable that says where."""
+
+PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
 @dataclass(frozen=True)
@@ -142,3 +148,24 @@ def template_root() -> Path:
 def template_folder() -> Path:
     """The folder that becomes the project."""
     return TEMPLATE_FOLDER
+
+
+@pytest.fixture(scope="session")
+def terraform_program() -> str:
+    """Terraform, where it is installed."""
+    program = shutil.which("terraform")
+    if program is None:
+        pytest.skip("infra/ is not tested: terraform is not on the PATH")
+    return program
+
+
+@pytest.fixture(scope="session")
+def terraform_configuration(terraform_program: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that makes Terraform take the AWS provider from this machine."""
+    folders = [Path(os.environ.get(name, name)).expanduser() for name in MIRRORS]
+    found = [folder for folder in folders if (folder / PROVIDER).is_dir()]
+    if not found:
+        pytest.skip(f"infra/ is only formatted: no provider {PROVIDER} in {', '.join(map(str, folders))}")
+    file = tmp_path_factory.mktemp("terraform") / "terraform.rc"
+    file.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{found[0]}"\n  }}\n}}\n')
+    return file

@@ -33,3 +33,15 @@ def test_every_environment_that_a_role_trusts_is_made(advanced):
         "prod-approval": (("main",), True),
         "prod-challenger-approval": (("main",), True),
     }
+
+
+def test_where_terraform_is_the_projects_own_reviewers_are_asked_before_it_is_applied(advanced):
+    (advanced.root / "infra").mkdir()
+
+    added = {gate.name: gate for gate in environments.gates(advanced) if gate.name.endswith("-infra")}
+
+    assert {name: (gate.branches, gate.reviewed) for name, gate in added.items()} == {
+        f"{name}-infra": (("main",), True) for name in ("feature", "dev", "prod")
+    }
+    # Where versions are approved is another question.
+    assert not any(environments.is_door(gate) for gate in added.values())

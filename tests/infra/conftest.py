@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,6 @@ environments:
 stages: {{}}
 tags: {{project: churn}}
 """
-MIRRORS = ("TF_PLUGIN_MIRROR", "/opt/tf-plugins", "/usr/share/terraform/plugins", "~/.terraform.d/plugins")
-PROVIDER = "registry.terraform.io/hashicorp/aws"
 START_SECONDS = 30
 SECONDS = 200
 
@@ -52,6 +51,7 @@ VARIABLES = {
     "notification_email": "team@example.com",
     "delete_data": True,
     "functions": True,
+    "workflow_applies": True,
     "people": {
         person: {"principals": [f"arn:aws:iam::111111111111:role/sso/AWSReservedSSO_{name}_*"]}
         for person, name in {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}.items()
@@ -79,6 +79,27 @@ class Cloud:
         """A client with the session of a duty's role."""
         return self.client(service, environment, **self.session(self.role(duty, environment), environment))
 
+    def from_github(self, duty: str, environment: str, subject: str, **claims: str) -> dict[str, str]:
+        """The credentials of a duty's session that a workflow of some subject takes on."""
+        body = {
+            "iss": "https://token.actions.githubusercontent.com",
+            "aud": "sts.amazonaws.com",
+            "sub": subject,
+            "exp": int(time.time()) + 300,
+            **claims,
+        }
+        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, body)]
+        given = self.client("sts", environment).assume_role_with_web_identity(
+            RoleArn=self.role(duty, environment),
+            RoleSessionName="test",
+            WebIdentityToken=".".join([*parts, "signature"]),
+        )["Credentials"]
+        return {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
     def session(self, role: str, environment: str, **credentials: str) -> dict[str, str]:
         """The credentials of a role's session, taken on by an account's administrator or with credentials."""
         sts = self.client("sts", environment, **credentials)
@@ -99,11 +120,14 @@ class Terraform:
     url: str | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, *arguments: str, environment: str = "feature", log: str = "") -> subprocess.Popen[bytes]:
-        """Start a command with the rights of an environment's account; what it prints goes to a file."""
+    def start(
+        self, *arguments: str, environment: str = "feature", log: str = "", session: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command as an account's administrator, or with a session; what it prints goes to a file."""
+        variables = {**self._variables(environment), **{key.upper(): value for key, value in (session or {}).items()}}
         with self._log(log or environment).open("wb") as log_file:
             return subprocess.Popen(
-                ["terraform", *arguments], cwd=self.folder, env=self._variables(environment), stdin=subprocess.DEVNULL,
+                ["terraform", *arguments], cwd=self.folder, env=variables, stdin=subprocess.DEVNULL,
                 stdout=log_file, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
@@ -135,12 +159,12 @@ class Terraform:
     def _log(self, environment: str) -> Path:
         return self.folder / f"{environment}.log"
 
-    def begin(self, verb: str, environment: str, *options: str) -> None:
-        """Begin to plan, apply or destroy an environment; `end` waits for it."""
+    def begin(self, verb: str, environment: str, *options: str, session: Mapping[str, str] | None = None) -> None:
+        """Begin to plan, apply or destroy an environment, as whom `start` says; `end` waits for it."""
         self.running[environment] = self.start(
             verb, "-input=false", "-no-color", "-lock=false", f"-state={environment}.tfstate",
             f"-var-file=environments/{environment}.tfvars", *options,
-            environment=environment,
+            environment=environment, session=session,
         )  # fmt: skip
 
     def end(self) -> dict[str, tuple[int, str]]:
@@ -167,25 +191,6 @@ def wait_until(happened: Callable[[], Any], seconds: float = START_SECONDS) -> A
 
 
 @pytest.fixture(scope="session")
-def terraform_program() -> str:
-    """Terraform, where it is installed."""
-    program = shutil.which("terraform")
-    if program is None:
-        pytest.skip("infra/ is not tested: terraform is not on the PATH")
-    return program
-
-
-@pytest.fixture(scope="session")
-def mirror(terraform_program: str) -> Path:
-    """A folder on this machine that holds the AWS provider."""
-    folders = [Path(os.environ.get(name, name)).expanduser() for name in MIRRORS]
-    found = [folder for folder in folders if (folder / PROVIDER).is_dir()]
-    if not found:
-        pytest.skip(f"infra/ is only formatted: no provider {PROVIDER} in {', '.join(map(str, folders))}")
-    return found[0]
-
-
-@pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project's settings: the advanced scenario has everything that the basic one has."""
     file = tmp_path_factory.mktemp("project") / "mlops.yaml"
@@ -194,7 +199,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def initialised(mirror: Path, settings: Path) -> Terraform:
+def initialised(terraform_configuration: Path, settings: Path) -> Terraform:
     """A copy of the folder, in a project, whose provider is installed and whose state is a file."""
     folder = settings.parent / "infra"
     shutil.copytree(PROJECT / "infra", folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
@@ -204,9 +209,7 @@ def initialised(mirror: Path, settings: Path) -> Terraform:
     (folder / "build").mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / "build" / "lambdas.zip", "w") as archive:
         archive.write(PROJECT / "lambdas" / "dispatch.py", "lambdas/dispatch.py")
-    configuration = settings.parent / "terraform.rc"
-    configuration.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
-    made = Terraform(folder, configuration)
+    made = Terraform(folder, terraform_configuration)
     code, printed = made.run("init", "-input=false", "-no-color")
     assert code == 0, printed
     return made

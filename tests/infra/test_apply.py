@@ -99,7 +99,7 @@ def test_an_account_has_no_other_role_than_those_for_people(applied: Any, seeded
     )
     here = [name for name in ENVIRONMENTS if BUCKETS[name][-12:] == BUCKETS[environment][-12:]]
 
-    ours = (*PEOPLE, "dispatch")
+    ours = (*PEOPLE, "dispatch", "plan", "apply")
     clock = {"churn-dev-hours", "churn-dev-scheduler"} if "dev" in here else set()
     assert made - wanted == {f"churn-{name}-{role}" for name in here for role in ours} | clock
     assert wanted - made == set()

@@ -49,6 +49,7 @@ def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Ba
     project = bake(infrastructure="none")
 
     assert not (project.path / "infra").exists() and not (project.path / "lambdas").exists()
+    assert [file.name for file in (project.path / ".github" / "workflows").glob("*infra*")] == []
     assert not {"infra", "lambdas"} & {file.partition("/")[0] for file in project.git("ls-files").splitlines()}
     contract = (project.path / "docs" / "infrastructure.md").read_text()
     assert all(

@@ -11,9 +11,10 @@ pytestmark = pytest.mark.slow
 ENVIRONMENTS = ("feature", "dev", "prod")
 
 
-def test_a_second_plan_is_empty(applied: Any, terraform: Any) -> None:
+def test_a_second_plan_is_empty_and_reads_no_more_than_a_workflow_may(applied: Any, terraform: Any) -> None:
     for environment in ENVIRONMENTS:
-        terraform.begin("plan", environment, "-detailed-exitcode")
+        session = applied.from_github("plan", environment, "repo:acme@1/churn@2:pull_request")
+        terraform.begin("plan", environment, "-detailed-exitcode", session=session)
     for environment, (code, printed) in terraform.end().items():
         assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
 

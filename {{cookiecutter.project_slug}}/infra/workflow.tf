@@ -68,6 +68,12 @@ locals {
       { Effect = "Allow", Action = "iam:GetOpenIDConnectProvider", Resource = local.provider },
       { Effect = "Allow", Action = ["kms:DescribeKey", "kms:GetKey*", "kms:ListResourceTags"], Resource = local.key },
       {
+        # The provider asks what AWS's own key of DynamoDB is, to know it from ours.
+        Effect   = "Allow"
+        Action   = "kms:DescribeKey"
+        Resource = "arn:aws:kms:${local.here}:key/*"
+      },
+      {
         # Without it a function's settings look empty to the provider.
         Effect    = "Allow"
         Action    = "kms:Decrypt"

@@ -54,7 +54,9 @@ def refused_because(sandbox: Sandbox, caller: Caller, permission: Permission) ->
     resource = decide(documents, request)
     if Decision.DENIED in (identity, resource):
         return f"a policy denies {permission.action} explicitly"
-    if permission.action.startswith("kms:") and resource is not Decision.ALLOWED:
+    # A listing is of no key, so that no key's policy has a say.
+    of_key = permission.action.startswith("kms:") and permission.resource != "*"
+    if of_key and resource is not Decision.ALLOWED:
         return f"no key policy allows the {permission.action} action"
     if same_account:
         # The account itself as principal only hands the question to the identity policies.

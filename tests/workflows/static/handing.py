@@ -11,6 +11,7 @@ CALLER, CALLED = ".github/workflows/infra.yml", ".github/workflows/_infra.yml"
 PATHS = ["infra/**", "lambdas/**", "mlops.yaml"]
 """What the infrastructure is made from."""
 
+LOCK = {"group": "infra-plan-${{ inputs.environment }}-${{ github.ref }}", "cancel-in-progress": False}
 HERE, FORK = "team/project", "somebody/project"
 PUSH = {"event_name": "push", "repository": HERE, "event": {}}
 READY, NOT_READY = {"setup": {"ready": "true"}}, {"setup": {"ready": "false"}}
@@ -56,6 +57,8 @@ def broken(repo: Repository) -> Iterator[str]:
     for what, context, outputs, results, expected in JOBS:
         if (ran := jobs_that_run(called, context, results, outputs)) != expected:
             yield f"{what}: runs {ran}"
+    if (lock := called["jobs"]["plan"].get("concurrency")) != LOCK:
+        yield f"a plan's lock is {lock}: two plans of a branch would write one comment, or a plan be cut short"
     plan, apply = called["jobs"]["plan"]["steps"], called["jobs"]["apply"]["steps"]
     for what, context, steps in STEPS:
         if (passed := steps_that_run(plan, context, {})) != steps:
@@ -75,9 +78,12 @@ def handed_over(plan: list[Document], apply: list[Document]) -> Iterator[str]:
     folder = {"name": "infra-${{ inputs.environment }}", "path": "infra/build/${{ inputs.environment }}"}
     if down != folder or up != {**folder, "if-no-files-found": "error", "overwrite": True, "retention-days": 30}:
         yield f"a plan is kept as {up}, and taken as {down}"
-    environments = {str((step.get("env") or step.get("with") or {}).get("ENVIRONMENT", "")) for step in plan + apply}
-    if environments - {""} != {"${{ inputs.environment }}"}:
-        yield f"Terraform works on {sorted(environments)}"
+    for step in plan + apply:
+        given = (
+            (step.get("env") or {}).get("ENVIRONMENT") if "run" in step else (step.get("with") or {}).get("environment")
+        )
+        if ("run" in step or str(step.get("uses")).endswith("/setup")) and given != "${{ inputs.environment }}":
+            yield f"{step.get('name', step.get('uses'))} is of {given}"
 
 
 def inputs_of(steps: list[Document], action: str) -> Document:
