@@ -1,7 +1,9 @@
-"""The workflow may apply where GitHub asks reviewers: what the bootstrap of GitHub makes, the one of AWS writes down."""
+"""The workflow may apply where GitHub asks reviewers: one bootstrap makes those, the other writes it down."""
 
 import pytest
 
+from mlops import github
+from mlops.errors import BadInput, Failure
 from mlops.setup import account, handover, terraform, tfvars
 
 EXAMPLE = 'environment = "dev"\n\n# workflow_applies     = true # where reviewers are asked\n# functions = true\n'
@@ -81,3 +83,54 @@ def test_a_value_is_read_as_terraform_reads_it(text, expected):
     name = text.strip("# ").partition("=")[0].strip() or "functions"
 
     assert tfvars.value(f"environment = 1\n{text}\n", name) == expected
+
+
+@pytest.mark.parametrize("by_workflow", [True, False])
+def test_a_plan_is_told_whole_and_says_who_applies_it(dev, by_workflow):
+    shown = 'description = "```\n@everybody\n"'
+
+    text = handover.markdown(dev, terraform.Changes(0, 1, 0), shown, by_workflow)
+
+    assert "### Infrastructure of dev: 0 to add, 1 to change, 0 to remove" in text
+    assert f"\n````\n{shown}\n````\n" in text
+    assert ("`dev-infra`" in text, "mlops bootstrap aws" in text) == (by_workflow, not by_workflow)
+
+
+def test_a_plan_that_is_too_long_for_a_comment_is_cut_inside_its_block(dev):
+    text = handover.markdown(dev, terraform.Changes(1, 0, 0), "x" * 200_000, True)
+
+    assert len(text) < github.COMMENT_LIMIT
+    assert text.endswith("\n```\n\n</details>\n")
+
+
+def test_nothing_is_applied_that_nobody_has_approved_or_planned(project, dev, monkeypatch):
+    def nobody(*_):
+        raise Failure("nobody has approved it")
+
+    started = []
+    monkeypatch.setattr(terraform, "run", lambda *given: started.append(given))
+    on_account = project.model_copy(update={"aws": "account"})
+    monkeypatch.setattr(github, "review", nobody)
+    with pytest.raises(Failure, match="nobody"):
+        handover.apply(on_account, dev, print)
+
+    monkeypatch.setattr(github, "review", lambda *_: github.Review("mira", "fine"))
+    with pytest.raises(BadInput, match="infra/build/dev/plan is not there"):
+        handover.apply(on_account, dev, print)
+    assert started == []
+
+
+def test_what_is_handed_over_is_the_plan_with_its_provider_and_its_functions(project, dev):
+    code = project.root / "infra"
+    made = {"plan": "a plan", "providers.hcl": "a lock", "lambdas.zip": "a zip"}
+    for name, place in handover.parts(project, dev).items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(made[name], encoding="utf-8")
+
+    handover.keep(project, dev)
+    for place in handover.parts(project, dev).values():
+        place.unlink()
+    handover.take(project, dev)
+
+    assert (code / ".terraform.lock.hcl").read_text(encoding="utf-8") == "a lock"
+    assert {name: place.read_text(encoding="utf-8") for name, place in handover.parts(project, dev).items()} == made

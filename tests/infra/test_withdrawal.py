@@ -30,6 +30,7 @@ def test_destroy_leaves_nothing_but_keys_that_wait_for_their_deletion(applied: A
         iam = applied.client("iam", environment)
         assert applied.client("s3", environment).list_buckets()["Buckets"] == []
         assert iam.list_roles()["Roles"] == []
+        assert iam.list_policies(Scope="Local")["Policies"] == []
         assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
         assert applied.client("cloudwatch", environment).describe_alarms()["MetricAlarms"] == []
         assert applied.client("sns", environment).list_topics()["Topics"] == []

@@ -35,6 +35,10 @@ WRONG = [
 ROLE, ACCOUNT = "arn:aws:iam::111111111111:role/churn-dev-", "111111111111"
 HERE = f"eu-west-1:{ACCOUNT}"
 STATE = f"arn:aws:s3:::churn-terraform-{ACCOUNT}/churn/"
+READS = f"arn:aws:iam::{ACCOUNT}:policy/churn-dev-infra"
+INLINE_LIMIT, MANAGED_LIMIT = 10_240, 6_144
+"""Characters of a role's inline policies, and of a managed one (IAM and STS quotas)."""
+
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 BUCKET = f"arn:aws:s3:::churn-dev-{ACCOUNT}"
 
@@ -86,6 +90,7 @@ NEVER = [
     ("iam:CreateOpenIDConnectProvider", PROVIDER),
     ("iam:UpdateOpenIDConnectProviderThumbprint", PROVIDER),
     ("iam:DeleteOpenIDConnectProvider", PROVIDER),
+    ("iam:CreatePolicyVersion", READS),
     ("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/somebody"),
     ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/somebody"),
     ("iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/boundary"),
@@ -156,6 +161,23 @@ def test_an_apply_changes_what_is_no_data_and_nobody_elses(allowed: Callable[...
     assert [each for each in NEVER if allowed("apply", *each)] == []
 
 
+@pytest.mark.parametrize("environment", ["feature", "dev", "prod"])
+def test_their_policies_fit_with_the_longest_names(applied: Any, environment: str) -> None:
+    iam = applied.client("iam", environment)
+    longer = 30 - len("churn") + 12 - len(environment)
+
+    def length(document: Any) -> int:
+        text = json.dumps(document, separators=(",", ":"))
+        return len(text) + longer * text.count(f"churn-{environment}")
+
+    for duty in ("plan", "apply"):
+        role = {"RoleName": f"churn-{environment}-{duty}"}
+        own = iam.get_role_policy(**role, PolicyName="mlops")["PolicyDocument"]
+        [reads] = iam.list_attached_role_policies(**role)["AttachedPolicies"]
+        shared = iam.get_policy_version(PolicyArn=reads["PolicyArn"], VersionId="v1")["PolicyVersion"]["Document"]
+        assert (length(own) <= INLINE_LIMIT, length(shared) <= MANAGED_LIMIT) == (True, True)
+
+
 def test_with_a_boundary_no_role_is_made_or_given_a_right_without_it(initialised: Any) -> None:
     boundary = "arn:aws:iam::111111111111:policy/boundary"
     parts = "{ Effect = one.Effect, Action = one.Action, Condition = try(one.Condition, null) }"
@@ -163,6 +185,8 @@ def test_with_a_boundary_no_role_is_made_or_given_a_right_without_it(initialised
     told = initialised.evaluate(statements, f"-var=permissions_boundary={boundary}", "-var=environment=dev")
 
     giving = {"iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"}
-    able = [each for each in told if each["Effect"] == "Allow" and giving & set(each["Action"])]
-    assert [each["Condition"] for each in able] == [{"StringEquals": {"iam:PermissionsBoundary": boundary}}]
+    refused = {"StringNotEquals": {"iam:PermissionsBoundary": boundary}}
+    assert [set(each["Action"]) for each in told if each["Effect"] == "Deny" and each["Condition"] == refused] == [
+        giving
+    ]
     assert "PermissionsBoundary" not in json.dumps(initialised.evaluate(statements, "-var=environment=dev"))

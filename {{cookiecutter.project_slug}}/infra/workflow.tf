@@ -6,13 +6,13 @@ locals {
       # A job of a pull request of this repository, or of a push to main. A fork's gets no token.
       subjects = ["pull_request", "ref:refs/heads/main"]
       more     = {}
-      grants   = concat(local.read_state, local.read_made)
+      grants   = local.read_state
     }
     apply = {
       subjects = ["environment:${var.environment}-infra"]
       # Not only by the rules of that environment, which anybody may have made who made it first.
       more   = { "${local.github}:ref" = "refs/heads/main" }
-      grants = concat(local.read_state, local.write_state, local.read_made, local.change)
+      grants = concat(local.read_state, local.write_state, local.change)
     }
   }
   workflow_duties = [
@@ -30,6 +30,7 @@ locals {
       ["execution", "data-scientist", "ml-engineer", "operations", "dispatch", "hours", "scheduler"],
     ) : "arn:aws:iam::${local.account}:role/${local.own_role}${var.environment}-${name}"
   ]
+  reads_arn       = "arn:aws:iam::${local.account}:policy/${local.own_role}${var.environment}-infra"
   workflow_roles  = [for duty in ["plan", "apply"] : "arn:aws:iam::${local.account}:role/${local.own_role}${var.environment}-${duty}"]
   function_arns   = [for name in ["dispatch", "hours"] : "arn:aws:lambda:${local.here}:function:${local.prefix}-${name}"]
   function_logs   = [for name in ["dispatch", "hours"] : "arn:aws:logs:${local.here}:log-group:/aws/lambda/${local.prefix}-${name}*"]
@@ -63,8 +64,9 @@ locals {
       {
         Effect   = "Allow"
         Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRole*", "iam:ListAttachedRolePolicies"]
-        Resource = concat(local.made_roles, local.workflow_roles)
+        Resource = "arn:aws:iam::${local.account}:role/${local.own_role}${var.environment}-*"
       },
+      { Effect = "Allow", Action = ["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"], Resource = local.reads_arn },
       { Effect = "Allow", Action = "iam:GetOpenIDConnectProvider", Resource = local.provider },
       { Effect = "Allow", Action = ["kms:DescribeKey", "kms:GetKey*", "kms:ListResourceTags"], Resource = local.key },
       {
@@ -129,22 +131,20 @@ locals {
 locals {
   change = concat(
     [
-      for action in [["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"]] : merge(
-        { Effect = "Allow", Action = action, Resource = local.made_roles },
-        {
-          # Where there is a boundary no role is made, or given a right, that has not got it.
-          for element, condition in {
-            Condition = { StringEquals = { "iam:PermissionsBoundary" = var.permissions_boundary } }
-          } : element => condition if var.permissions_boundary != null
-        },
-      )
+      for boundary in var.permissions_boundary[*] : {
+        # Where there is a boundary no role is made, or given a right, that has not got it.
+        Effect    = "Deny"
+        Action    = ["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"]
+        Resource  = "*"
+        Condition = { StringNotEquals = { "iam:PermissionsBoundary" = boundary } }
+      }
     ],
     [
       {
         Effect = "Allow"
         Action = [
-          "iam:DeleteRole", "iam:UpdateRole", "iam:UpdateAssumeRolePolicy", "iam:TagRole", "iam:UntagRole",
-          "iam:ListInstanceProfilesForRole",
+          "iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateRole",
+          "iam:UpdateAssumeRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:ListInstanceProfilesForRole",
         ]
         Resource = local.made_roles
       },
@@ -161,7 +161,7 @@ locals {
           "iam:Create*", "iam:Put*", "iam:Update*", "iam:Delete*", "iam:Attach*", "iam:Detach*", "iam:Add*",
           "iam:Remove*", "iam:Tag*", "iam:Untag*", "iam:PassRole",
         ]
-        Resource = concat(local.workflow_roles, [local.provider])
+        Resource = concat(local.workflow_roles, [local.provider, local.reads_arn])
       },
       {
         Effect = "Allow"
@@ -279,4 +279,20 @@ resource "aws_iam_role_policy" "workflow" {
   name   = "mlops"
   role   = each.value.name
   policy = jsonencode({ Version = "2012-10-17", Statement = local.workflow[each.key].grants })
+}
+
+# Beside the roles' own, whose length IAM limits: what both read.
+resource "aws_iam_policy" "reads" {
+  count = length(local.workflow_duties) > 0 ? 1 : 0
+
+  name   = "${local.prefix}-infra"
+  path   = local.role_path
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.read_made })
+}
+
+resource "aws_iam_role_policy_attachment" "reads" {
+  for_each = aws_iam_role.workflow
+
+  role       = each.value.name
+  policy_arn = aws_iam_policy.reads[0].arn
 }

@@ -65,8 +65,8 @@ def _others(service: str, parameters: Mapping[str, Any], caller: Caller, here: s
         case "iam" if "RoleName" in parameters:
             role = backends.role(caller.account, parameters["RoleName"])
             return [str(role.arn) if role else f"arn:aws:iam::{caller.account}:role/{parameters['RoleName']}"]
-        case "iam" if "PolicySourceArn" in parameters:
-            return [str(parameters["PolicySourceArn"])]
+        case "iam" if "PolicySourceArn" in parameters or "PolicyArn" in parameters:
+            return [str(parameters.get("PolicySourceArn") or parameters["PolicyArn"])]
     return ["*"]
 
 
