@@ -1,11 +1,34 @@
 """The workflow may apply where GitHub asks reviewers: one bootstrap makes those, the other writes it down."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from mlops import github
 from mlops.errors import BadInput, Failure
 from mlops.setup import account, handover, terraform, tfvars
 
+TERRAFORM = """#!{python}
+import os, signal
+from pathlib import Path
+mark = Path(os.environ["MARK"])
+signal.signal(signal.SIGINT, lambda *_: mark.open("a").write("stopped\\n"))
+mark.write_text("begun\\n")
+signal.pause()
+"""
+PLANS = """
+import signal
+from mlops.settings import project
+from mlops.setup import terraform
+signal.signal(signal.SIGINT, signal.default_int_handler)
+settings = project.load()
+terraform.plan(settings, settings.environment("dev"), print)
+"""
+PATIENCE_SECONDS = 60
 EXAMPLE = 'environment = "dev"\n\n# workflow_applies     = true # where reviewers are asked\n# functions = true\n'
 
 
@@ -134,3 +157,25 @@ def test_what_is_handed_over_is_the_plan_with_its_provider_and_its_functions(pro
 
     assert (code / ".terraform.lock.hcl").read_text(encoding="utf-8") == "a lock"
     assert {name: place.read_text(encoding="utf-8") for name, place in handover.parts(project, dev).items()} == made
+
+
+def test_terraform_hears_of_an_interruption_once_and_is_waited_for(project, dev, tmp_path):
+    program, mark = tmp_path / "bin" / "terraform", tmp_path / "mark"
+    program.parent.mkdir()
+    program.write_text(TERRAFORM.format(python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLANS], cwd=project.root, start_new_session=True, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": path, "MARK": str(mark), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not mark.exists() or not mark.read_text(encoding="utf-8"):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+
+    # As a terminal does: everybody in the group hears it.
+    os.killpg(process.pid, signal.SIGINT)
+
+    assert process.wait(PATIENCE_SECONDS) != 0
+    assert mark.read_text(encoding="utf-8").split() == ["begun", "stopped"]
