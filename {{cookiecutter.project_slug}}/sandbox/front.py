@@ -121,7 +121,9 @@ class Front:
         parameters = services.parameters_of(environ, _body(environ))
         operation = services.operation_of(environ, parameters)
         if told := resources.by_path(service, environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-            operation, parameters = told[0], {**parameters, **told[1]}
+            body = _body(environ)
+            given = json.loads(body) if body.startswith(b"{") else {}
+            operation, parameters = told[0], {**given, **told[1]}
         if service == scaling.SERVICE:
             self._let_through(caller, service, operation, scaling.permissions(operation, parameters, caller))
             scaling.check(self.sandbox, operation, parameters, caller)
