@@ -120,6 +120,31 @@ def test_killed_after_any_call_and_run_again_it_ends_the_same(running: Any) -> N
     assert (word(running), scaling(running)) == (("InService", 1), before)
 
 
+def test_an_event_that_comes_while_an_endpoint_is_stopped_forgets_nothing(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, delete, said = scaling(running), schedule.delete, []
+
+    def late(session: Any, endpoint: str) -> None:
+        said.append(schedule.restore(session, running.dev.bucket, endpoint).done)
+        delete(session, endpoint)
+
+    monkeypatch.setattr(schedule, "delete", late)
+
+    assert (do(running, "stop"), said) == ("stopped", ["being stopped"])
+    assert do(running, "start") == "started"
+    assert scaling(running) == before
+
+
+def test_a_start_after_a_stop_that_was_killed_before_it_deleted_anything_lets_it_scale_again(running: Any) -> None:
+    before = scaling(running)
+    killed(running, "stop", "DeregisterScalableTarget")
+
+    assert do(running, "start") == "started"
+    assert scaling(running) == before
+    assert schedule.kept(running.session(running.dev), running.dev.bucket, "churn-dev") is None
+
+
 def test_an_evening_that_comes_before_a_killed_start_was_run_again_loses_no_scaling(running: Any) -> None:
     before = scaling(running)
     do(running, "stop")

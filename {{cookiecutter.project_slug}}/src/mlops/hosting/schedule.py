@@ -38,12 +38,14 @@ class Stopped:
         tags: of the endpoint.
         targets: what scaled, as RegisterScalableTarget takes it.
         policies: how, as PutScalingPolicy takes it.
+        created: when the endpoint that was stopped had been made, in ISO 8601.
     """
 
     config: str
     tags: list[dict[str, str]] = field(default_factory=list)
     targets: list[dict[str, Any]] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
+    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def stop(session: boto3.Session, bucket: str, endpoint: str) -> Change:
         policies = list({each["PolicyName"]: each for each in [*before.policies, *policies]}.values())
     # A shadow ends with it: its deployment is over, and nobody would take away what came back in the morning.
     config = shadows.without_shadow(session, found.config)
-    keep(session, bucket, endpoint, Stopped(config, tags(session, endpoint), targets, policies))
+    written = Stopped(config, tags(session, endpoint), targets, policies, found.created.isoformat())
+    keep(session, bucket, endpoint, written)
     for target in scales:
         deregister(session, target)
     delete(session, endpoint)
@@ -139,6 +142,9 @@ def start(session: boto3.Session, bucket: str, endpoint: str) -> Change:
         raise Failure(f"{endpoint} had failed ({found.failure or 'no reason given'}): it is deleted; start it again")
     if found is not None and found.status == "Deleting":
         raise Failure(f"{endpoint} is Deleting: start it again in a minute")
+    if stopped is not None and found is not None and found.created.isoformat() == stopped.created:
+        # A stop was killed before it had deleted anything.
+        return put_back(session, bucket, endpoint, stopped, found)
     if stopped is None or found is not None:
         return Change(endpoint, "not stopped")
     refuse_rejected(session, endpoint, stopped.config)
@@ -152,6 +158,8 @@ def start(session: boto3.Session, bucket: str, endpoint: str) -> Change:
 def restore(session: boto3.Session, bucket: str, endpoint: str) -> Change:
     """Let an endpoint that serves again scale as it did before it was stopped, and forget that it was.
 
+    An event comes late: the endpoint that is just being stopped is left, and what it is made again from stays known.
+
     Raises:
         Failure: it does not serve yet, or AWS refuses.
     """
@@ -159,6 +167,17 @@ def restore(session: boto3.Session, bucket: str, endpoint: str) -> Change:
     if stopped is None:
         return Change(endpoint, "not stopped")
     found: State | None = endpoints.state(session, endpoint)
+    if found is not None and found.created.isoformat() == stopped.created:
+        return Change(endpoint, "being stopped")
+    return put_back(session, bucket, endpoint, stopped, found)
+
+
+def put_back(session: boto3.Session, bucket: str, endpoint: str, stopped: Stopped, found: State | None) -> Change:
+    """Let an endpoint scale as it did, and forget that it was stopped.
+
+    Raises:
+        Failure: it does not serve, or AWS refuses.
+    """
     if found is None or found.status != "InService":
         raise Failure(f"{endpoint} is {found.status if found else 'not there'}: it scales when it is InService")
     client = aws.client(session, "application-autoscaling")
