@@ -144,10 +144,29 @@ def test_a_day_ends_at_midnight_of_utc_and_not_where_its_folder_does(world: Any)
     first, second = date(2026, 3, 1), date(2026, 3, 2)
 
     assert captures.days(session, folder, first, second) == [first, second]
+    quiet = Folder(f"s3://{world.prod.bucket}/captures/quiet/c/quiet/model/", "c", "model")
+    storage.write(session, f"{quiet.uri}2026/04/01/00/d.jsonl", b"")
+    storage.write(session, f"{quiet.uri}2026/04/02/01/e.jsonl", b"")
+    # What March's last minutes were asked was written in April: that day has no folder of its own.
+    assert captures.days(session, quiet, date(2026, 3, 1), date(2026, 3, 31)) == [date(2026, 3, 31)]
+    assert captures.days(session, quiet, date(2026, 4, 1), date(2026, 4, 1)) == [date(2026, 4, 1)]
     assert captures.days(session, folder, date(2026, 3, 2), date(2026, 12, 31)) == [second]
     assert captures.days(session, folder, date(2025, 1, 1), date(2026, 2, 28)) == []
     assert {each.request for each in captures.of_day(session, folder, first)} == {"a", "b"}
     assert {each.request for each in captures.of_day(session, folder, second)} == {"c"}
+
+
+def test_rows_of_a_configuration_that_was_pruned_keep_their_version_and_its_package(world: Any) -> None:
+    session = world.session(world.prod)
+
+    def served(config: str, variant: str) -> predictionlog.Served:
+        return predictionlog.served_by(session, world.prod, Folder("", config, variant))
+
+    arn = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod/7"
+    assert served("churn-prod-v7-0123abcd", "model") == predictionlog.Served(7, arn)
+    assert served("churn-prod-s-v7-0123abcd", "model") == predictionlog.Served(7, arn)
+    assert served("churn-prod-s-v7-0123abcd", "shadow") == predictionlog.Served(None, None)
+    assert served("by-hand", "model") == predictionlog.Served(None, None)
 
 
 def test_a_line_that_is_no_capture_is_named() -> None:

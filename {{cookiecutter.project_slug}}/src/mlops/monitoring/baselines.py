@@ -27,7 +27,7 @@ def served(session: boto3.Session, environment: Environment, config: str) -> Mod
     Raises:
         Failure: it serves no version of a model group.
     """
-    found = predictionlog.served_by(session, Folder("", config, endpoints.VARIANT))
+    found = predictionlog.served_by(session, environment, Folder("", config, endpoints.VARIANT))
     if found.package is None:
         raise Failure(f"{environment.endpoint_name} serves {config}, which is no version of {environment.group}")
     return packages.describe(session, found.package)

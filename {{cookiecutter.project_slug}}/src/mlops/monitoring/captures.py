@@ -110,17 +110,24 @@ def folders(session: boto3.Session, environment: Environment, endpoint: str) -> 
 
 
 def days(session: boto3.Session, folder: Folder, first: date, last: date) -> list[date]:
-    """The days from first to last, both included, on which something was captured."""
-    found = []
+    """The days from first to last, both included, of which something may have been captured.
+
+    What a day's last minutes were asked may lie in the first hour of the day after, and nowhere else.
+    """
+    end = last + timedelta(days=1)
+    found: set[date] = set()
     for year in storage.folders(session, folder.uri):
-        if not first.year <= int(year) <= last.year:
+        if not first.year <= int(year) <= end.year:
             continue
         for month in storage.folders(session, f"{folder.uri}{year}/"):
-            if not (first.year, first.month) <= (int(year), int(month)) <= (last.year, last.month):
+            if not (first.year, first.month) <= (int(year), int(month)) <= (end.year, end.month):
                 continue
             below = storage.folders(session, f"{folder.uri}{year}/{month}/")
-            found += [date(int(year), int(month), int(day)) for day in below]
-    return [day for day in found if first <= day <= last]
+            found |= {date(int(year), int(month), int(day)) for day in below}
+    written = {day for day in found if first <= day <= end}
+    late = {day for day in written if "00" in storage.folders(session, f"{folder.uri}{day:%Y/%m/%d}/")}
+    found = written | {day - timedelta(days=1) for day in late}
+    return sorted(day for day in found if first <= day <= last)
 
 
 def of_day(session: boto3.Session, folder: Folder, day: date) -> Iterator[Captured]:

@@ -15,7 +15,7 @@ import boto3
 from mlops import aws
 from mlops.display import Progress
 from mlops.errors import BadInput, NotFound
-from mlops.hosting import endpoints
+from mlops.hosting import endpoints, inventory
 from mlops.monitoring import captures, records
 from mlops.monitoring.captures import Captured, Side
 from mlops.settings.project import Environment, Settings
@@ -103,7 +103,7 @@ def write_day(
     rows = (
         row
         for folder in folders
-        for served in [served_by(session, folder)]
+        for served in [served_by(session, environment, folder)]
         for captured in captures.of_day(session, folder, day)
         for row in rows_of(environment, served, captured, capture)
     )
@@ -139,10 +139,10 @@ def write_day(
     return count
 
 
-def served_by(session: boto3.Session, folder: captures.Folder) -> Served:
+def served_by(session: boto3.Session, environment: Environment, folder: captures.Folder) -> Served:
     """Which version a variant of a configuration served; the configuration's name tells it when it was deleted."""
     client = aws.client(session, "sagemaker")
-    named = endpoints.version_of(folder.config) if folder.variant == endpoints.VARIANT else None
+    named = by_name(session, environment, folder)
     try:
         with aws.explained("DescribeEndpointConfig", folder.config):
             config = client.describe_endpoint_config(EndpointConfigName=folder.config)
@@ -151,9 +151,18 @@ def served_by(session: boto3.Session, folder: captures.Folder) -> Served:
         with aws.explained("DescribeModel", model):
             package = client.describe_model(ModelName=model).get("PrimaryContainer", {}).get("ModelPackageName")
     except (NotFound, StopIteration):
-        return Served(named, None)
+        return named
     version = str(package or "").rpartition("/")[2]
-    return Served(int(version) if version.isdigit() else named, package)
+    return Served(int(version), package) if version.isdigit() else Served(named.version, package)
+
+
+def by_name(session: boto3.Session, environment: Environment, folder: captures.Folder) -> Served:
+    """What the name of a configuration says of the version it served: its group and number; of a shadow nothing."""
+    group, version = inventory.group_of(folder.config), endpoints.version_of(folder.config)
+    if folder.variant != endpoints.VARIANT or not group or version is None:
+        return Served(None, None)
+    where = f"{session.region_name}:{environment.account}"
+    return Served(version, f"arn:aws:sagemaker:{where}:model-package/{group}/{version}")
 
 
 def rows_of(
