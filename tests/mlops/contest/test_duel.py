@@ -1,18 +1,24 @@
 """The duel: champion and challenger on the same captured requests."""
 
 import csv
+import io
 import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from mlops import aws
 from mlops.contest import duel
-from mlops.contest.duel import Round, Row
+from mlops.contest import rounds as one_by_one
+from mlops.contest.rounds import Lost, Round, Row
 from mlops.errors import BadInput, Failure
 from mlops.hosting import deployment
+from mlops.monitoring.captures import Captured, Side
 from mlops.registry import approval
 from mlops.settings.compute import Stage
 from mlops.settings.criteria import Compared, Comparison
@@ -80,7 +86,7 @@ def test_both_are_asked_what_the_champion_has_captured(advanced: Any) -> None:
     again = compared(advanced, prod, 3)
 
     assert (found.champion, found.challenger) == ("churn-prod-champion version 1", "churn-prod-challenger version 2")
-    assert (found.requests, found.rows, found.failed) == (3, 3, 0)
+    assert (found.requests, found.rows, found.failed, found.champion_failed) == (3, 3, 0, 0)
     assert (found.agreement.value, found.agreement.low) == (0.0, 0.0)
     assert 0 < found.agreement.high < 1
     assert found.latency_ms.low <= found.challenger_ms - found.champion_ms <= found.latency_ms.high
@@ -117,6 +123,44 @@ def test_labels_that_have_come_in_tell_who_is_better(noise: tuple[float, float],
     same = sum(each.rows[0].champion["label"] == each.rows[0].challenger["label"] for each in made)
     assert found.agreement.value == same / 400
     assert found.agreement.low < same / 400 < found.agreement.high
+
+
+class Fleet:
+    """Stands for SageMaker's runtime: notes who is asked, and fails for some."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing = failing
+        self.asked: list[str] = []
+
+    def invoke_endpoint(self, EndpointName: str, **given: Any) -> dict[str, Any]:
+        self.asked.append(EndpointName)
+        if EndpointName in self.failing:
+            raise ClientError({"Error": {"Code": "ModelError", "Message": "no answer"}}, "InvokeEndpoint")
+        return {"Body": io.BytesIO(b"1\n"), "ContentType": "text/csv"}
+
+
+@pytest.mark.parametrize(
+    ("failing", "lost"),
+    [
+        (("churn-prod-challenger",), (True, False)),
+        (("churn-prod",), (False, True)),
+        (("churn-prod", "churn-prod-challenger"), (True, True)),
+    ],
+)
+def test_a_request_that_one_does_not_answer_is_that_ones_failure_whoever_is_first(
+    failing: tuple[str, ...], lost: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet(*failing)
+    monkeypatch.setattr(aws, "client", lambda session, service: fleet)
+    champion, challenger = SETTINGS.environment("prod").contenders
+    side = Side("text/csv", "1\n", is_text=True)
+    request = Captured("r", datetime.now(UTC), "c", "model", side, side)
+
+    found = [one_by_one.fought(boto3.Session(), champion, challenger, request, first) for first in (False, True)]
+
+    assert [isinstance(each, Lost) and (each.by_challenger, each.by_champion) for each in found] == [lost, lost]
+    first, second = "churn-prod", "churn-prod-challenger"
+    assert fleet.asked == [first, second, second, first]
 
 
 def test_an_agreement_of_all_still_has_an_interval() -> None:

@@ -2,10 +2,8 @@
 
 import csv
 import math
-import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -13,14 +11,15 @@ from statistics import NormalDist
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import aws
+from mlops.contest import rounds as one_by_one
+from mlops.contest.rounds import Lost, Round, Row
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.hosting import endpoints
 from mlops.monitoring import captures, predictionlog
-from mlops.monitoring.captures import Captured, Side
+from mlops.monitoring.captures import Captured
 from mlops.quality.judgements import Judgement
 from mlops.registry import packages
 from mlops.registry.packages import ModelPackage
@@ -41,30 +40,13 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One prediction of both: its request, its place in it, and what each answered."""
-
-    request: str
-    row: int
-    champion: Any
-    challenger: Any
-
-
-@dataclass(frozen=True)
-class Round:
-    """A request that both were asked: the milliseconds that each took, and the rows of their answers."""
-
-    champion_ms: float
-    challenger_ms: float
-    rows: list[Row]
-
-
-@dataclass(frozen=True)
 class Duel:
     """How a challenger does beside its champion.
 
     Attributes:
         failed: requests that the challenger did not answer, or not with as many rows.
+        champion_failed: requests that the champion, asked again for its time, did not answer; they say nothing of the
+            challenger and are left out, but for those that it failed too.
         agreement: share of the rows to which both answer the same: decisions where settings name them, else outputs.
         latency_ms: by how much the challenger takes longer, on average, as this client sees it; below 0 it is faster.
         labelled: rows whose label has come in.
@@ -82,6 +64,7 @@ class Duel:
     latency_ms: Estimate
     labelled: int = 0
     judgements: list[Judgement] = field(default_factory=list)
+    champion_failed: int = 0
 
     def __str__(self) -> str:
         """A few lines for a person."""
@@ -91,7 +74,7 @@ class Duel:
             f"agreement: {same.value:.2%} ({same.low:.2%} to {same.high:.2%})",
             f"latency: {self.champion_ms:.1f} ms and {self.challenger_ms:.1f} ms, "
             f"{slower.value:+.1f} ms ({slower.low:+.1f} to {slower.high:+.1f})",
-            f"failed: {self.failed} requests",
+            f"failed: {self.failed} requests by the challenger, {self.champion_failed} by the champion asked again",
         ]
         if self.labelled:
             lines += [f"on {self.labelled} rows with labels:", *(f"  {each}" for each in self.judgements)]
@@ -140,11 +123,17 @@ def compare(
             f"environments.{environment.name}.endpoint.capture in mlops.yaml has requests captured"
         )
     progress(f"asking both endpoints {len(requests)} requests that {champion.endpoint_name} has captured")
-    rounds = [fought(session, champion, challenger, each) for each in requests]
-    answered = [each for each in rounds if each is not None]
+    rounds = [one_by_one.fought(session, champion, challenger, each, n % 2 == 1) for n, each in enumerate(requests)]
+    answered = [each for each in rounds if isinstance(each, Round)]
+    lost = [each for each in rounds if isinstance(each, Lost)]
+    failed, again = sum(each.by_challenger for each in lost), sum(each.by_champion for each in lost)
     if not answered:
-        raise Failure(f"{challenger.endpoint_name} answered none of {len(requests)} captured requests")
-    return told(settings, champion, (ours, theirs), len(requests), answered, known)
+        raise Failure(
+            f"of {len(requests)} captured requests {challenger.endpoint_name} failed {failed}, and "
+            f"{champion.endpoint_name}, asked again, {again}: none is left to compare; first: {lost[0].why}"
+        )
+    found = told(settings, champion, (ours, theirs), len(requests), answered, known)
+    return replace(found, failed=failed, champion_failed=again)
 
 
 def serving(session: boto3.Session, environment: Environment) -> ModelPackage:
@@ -169,37 +158,6 @@ def captured(
         if ours and endpoints.version_of(folder.config) == version:
             for day in captures.days(session, folder, first, last):
                 yield from (each for each in captures.of_day(session, folder, day) if each.asked.is_text)
-
-
-def fought(session: boto3.Session, champion: Environment, challenger: Environment, request: Captured) -> Round | None:
-    """Ask both the same, one after the other; None when the challenger does not answer row by row as the champion did.
-
-    The champion is asked again for its time alone: what it answered is what it answered then.
-    """
-    try:
-        champion_ms, _ = ask(session, champion.endpoint_name, request)
-        challenger_ms, answer = ask(session, challenger.endpoint_name, request)
-    except (ClientError, BotoCoreError):
-        return None
-    then, now = (predictionlog.pairs(request.asked, each) for each in (request.answered, answer))
-    if len(then) != len(now):
-        return None
-    rows = [Row(request.request, at, old[1], new[1]) for at, (old, new) in enumerate(zip(then, now, strict=True))]
-    return Round(champion_ms, challenger_ms, rows)
-
-
-def ask(session: boto3.Session, endpoint: str, request: Captured) -> tuple[float, Side]:
-    """Ask an endpoint once, under an id by which it is not taken for a client's request later."""
-    begun = time.perf_counter()
-    answer = aws.client(session, "sagemaker-runtime").invoke_endpoint(
-        EndpointName=endpoint,
-        Body=request.asked.text.encode(),
-        ContentType=request.asked.content_type,
-        Accept=request.answered.content_type,
-        InferenceId=f"{captures.REPLAYED}{uuid.uuid4()}",
-    )
-    text = answer["Body"].read().decode("utf-8", errors="replace")
-    return 1000 * (time.perf_counter() - begun), Side(answer.get("ContentType", ""), text, is_text=True)
 
 
 def told(
