@@ -20,6 +20,10 @@ UNDEFINED = 0.05
 """A metric that more of the resamples have no value of is not judged: the rows hold too few of one label."""
 
 
+MOST_RESAMPLES = 20_000
+"""Resamples that are made though the settings ask for fewer; of 100,000 rows they take some minutes."""
+
+
 @dataclass(frozen=True)
 class Pairs:
     """The lines of two models that are about the same rows, as positions in the one and in the other."""
@@ -76,8 +80,25 @@ def judge(
     # Each interval gets its share of the error, so that all of them hold together with the confidence that is asked.
     confidence = 1 - (1 - settings.confidence) / max(1, len(judged))
     given = [Question(each.about.metric, each.chosen) for each in judged]
-    answers = iter(resampling.compare(rows, given, settings.resamples, confidence, settings.seed))
+    answers = iter(resampling.compare(rows, given, draws(settings, len(judged)), confidence, settings.seed))
     return [each.said(each.silent) if each.silent else judgement(each, next(answers)) for each in asked]
+
+
+def draws(settings: Comparison, comparisons: int) -> int:
+    """How many resamples so many comparisons take: those of the settings, or more where the groups are many.
+
+    The more intervals have to hold together, the further out are their ends, and the fewer draws lie beyond them.
+
+    Raises:
+        Failure: it takes more than are made unasked.
+    """
+    needed = settings.resamples_for(max(1, comparisons))
+    if needed <= max(settings.resamples, MOST_RESAMPLES):
+        return max(settings.resamples, needed)
+    raise Failure(
+        f"comparison.resamples is {settings.resamples}; {comparisons} comparisons at once with confidence "
+        f"{settings.confidence:g} need {needed}: give that many in mlops.yaml, or fewer slices, or a larger least_rows"
+    )
 
 
 def floors(settings: Comparison, candidate: Predictions, place: str) -> list[Verdict]:

@@ -257,14 +257,15 @@ def compared(
             f"{asked.common:.0%} are needed"
         )
         return Decision(thresholds, against, note, rows=rows, common=common, answers=found)
+    judgements = comparison.judge(asked, candidate, serving, pairs, place)
     return Decision(
         thresholds=thresholds,
         against=against,
-        judgements=comparison.judge(asked, candidate, serving, pairs, place),
+        judgements=judgements,
         rows=rows,
         common=common,
         confidence=asked.confidence,
-        resamples=asked.resamples,
+        resamples=comparison.draws(asked, sum(each.gain is not None for each in judgements)),
         answers=found,
     )
 

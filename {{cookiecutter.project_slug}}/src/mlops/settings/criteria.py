@@ -112,11 +112,18 @@ class Comparison(Model):
 
     @model_validator(mode="after")
     def resamples_reach_the_ends(self) -> Self:
-        """An interval's ends are quantiles of the resamples: they have to be among them."""
-        needed = round(DRAWS_OUTSIDE / (1 - self.confidence))
+        """An interval's ends are quantiles of the resamples: they have to be among them.
+
+        How many groups will be compared only the test set tells; see `mlops.quality.comparison.draws`.
+        """
+        needed = self.resamples_for(1)
         if self.resamples < needed:
             raise ValueError(f"resamples is {self.resamples}; confidence {self.confidence:g} needs {needed} or more")
         return self
+
+    def resamples_for(self, comparisons: int) -> int:
+        """Resamples by which the ends of so many intervals, which hold together, are no matter of a few draws."""
+        return round(DRAWS_OUTSIDE * comparisons / (1 - self.confidence))
 
 
 class Data(Model):
