@@ -56,6 +56,7 @@ def test_an_endpoint_scales_and_keeps_its_instances_through_deployments_and_back
 
     assert (instances(world, dev), world.answer(dev)) == (3, "second")
     assert world.calls("DeregisterScalableTarget", "RegisterScalableTarget", "PutScalingPolicy") == []
+    assert "churn-dev: it scales, so it keeps its instances: to have more, raise autoscaling.min" in world.said
     deployment.rollback(world.settings, dev, world.progress)
     assert (instances(world, dev), world.answer(dev)) == (3, "first")
     assert targets(world, dev) == [(RESOURCE, 1, 4)]

@@ -209,6 +209,8 @@ def shift(
         before = endpoints.version_of(found.config)
         progress(f"{endpoint}: shifting from version {before} to {package.version} ({kind(environment)})")
         scales = autoscaling.scales(session, environment, found.instances)
+        if scales and autoscaling.wanted(environment):
+            progress(f"{endpoint}: it scales, so it keeps its instances: to have more, raise autoscaling.min")
         autoscaling.let_go(session, environment, found.config, config, progress)
         begun = endpoints.update(session, endpoint, config, deployment, scales)
     if not begun and not under_way(endpoints.state(session, endpoint), config):
