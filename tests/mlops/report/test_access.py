@@ -118,3 +118,22 @@ def test_the_session_lasts_as_long_as_spot_instances_may_be_waited_for(project):
 
     assert later.seconds == min(at_once.seconds + spot.max_runtime_seconds, access.LONGEST_SECONDS)
     assert later.seconds > at_once.seconds
+
+
+@pytest.mark.parametrize("duty", ["plan", "apply"])
+def test_an_infrastructure_waits_for_no_other_environments_roles_as_a_model_does(with_terraform, duty):
+    project = with_terraform(feature=EXAMPLE, dev=NAMED, prod=EXAMPLE)
+    ready = {
+        (name, each): access.access(project, project.environment(name), each, first_push=False).ready
+        for name in ("dev", "prod")
+        for each in (duty, "deploy")
+    }
+
+    assert ready == {("dev", duty): True, ("dev", "deploy"): False, ("prod", duty): False, ("prod", "deploy"): False}
+
+
+@pytest.mark.parametrize("duty", ["plan", "apply"])
+def test_a_project_without_infrastructure_has_nothing_to_plan(project, duty):
+    assert not (project.root / "infra").exists()
+    with pytest.raises(BadInput, match=f"--duty is '{duty}'"):
+        access.access(project, project.environment("dev"), duty, first_push=False)

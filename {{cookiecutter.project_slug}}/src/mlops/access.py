@@ -1,6 +1,7 @@
 """Access: the role that a job of a workflow takes on in AWS, for how long, and whether there is an AWS at all."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def access(settings: Settings, environment: Environment, duty: str, first_push: 
     allowed = duties(settings, environment)
     if duty and duty not in allowed:
         raise BadInput(f"--duty is {duty!r}; {environment.name} has {', '.join(allowed)}")
-    why_not = missing(settings, environment, first_push)
+    # A model comes from the environments before; an infrastructure does not.
+    way = settings.environments[: settings.environments.index(environment) + 1]
+    why_not = missing(settings, [environment] if duty in INFRASTRUCTURE else way, first_push)
     return Access(
         project=settings.project,
         region=settings.region,
@@ -108,12 +111,12 @@ def duties(settings: Settings, environment: Environment) -> tuple[str, ...]:
     return (*own, *INFRASTRUCTURE) if terraform.is_there(settings) else own
 
 
-def missing(settings: Settings, environment: Environment, first_push: bool) -> str:
+def missing(settings: Settings, environments: Sequence[Environment], first_push: bool) -> str:
     """What a new repository still needs before a push can make a model; empty when it has all.
 
     Args:
         settings: the project.
-        environment: where a job works; those before it are looked at too, since its models come from there.
+        environments: where a job works, and from where its models come.
         first_push: see `access`.
     """
     if settings.aws == "sandbox":
@@ -121,7 +124,7 @@ def missing(settings: Settings, environment: Environment, first_push: bool) -> s
             f"{FILE} says `aws: sandbox`, AWS on one's own computer. When the roles and buckets of this project are in "
             "its accounts, write `aws: account` and push again"
         )
-    for each in settings.environments[: settings.environments.index(environment) + 1]:
+    for each in environments:
         if not trusts_workflows(settings, each):
             return (
                 f"{(VALUES / each.name).as_posix()}.tfvars names no github_repository, so no role of {each.name} "
