@@ -9,7 +9,7 @@ import pytest
 
 from mlops.checks import contract, owncheck, verification
 from mlops.checks.owncheck import Endpoint
-from mlops.errors import BadInput, Failure, NotApproved, NotVerified
+from mlops.errors import BadInput, Failure, NotApproved, NotFound, NotVerified
 from mlops.hosting import deployment
 from mlops.registry import packages
 from mlops.settings import project as settings
@@ -257,3 +257,13 @@ def test_a_commit_that_is_not_in_the_clone_leaves_this_folders_contract(world: A
     with verification.judge(team, world.dev, world.progress, of_version=True) as own:
         assert own is None
     assert "is not in this clone: this folder's contract is taken" in world.said[-1]
+
+
+def test_a_version_that_was_deleted_is_judged_by_this_folder(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deleted(*_: Any) -> None:
+        raise NotFound("churn-dev version 1: it is not there")
+
+    monkeypatch.setattr(verification, "serving", deleted)
+
+    with verification.judge(world.settings, world.dev, world.progress, of_version=True) as own:
+        assert own is None

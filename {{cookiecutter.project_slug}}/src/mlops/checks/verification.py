@@ -79,7 +79,10 @@ def judge(
 
 def brought_by(settings: Settings, environment: Environment) -> str:
     """The commit that brought the serving version; empty when it is this folder's model, or that is not known."""
-    package = serving(aws.session(settings, environment, "deploy"), environment)
+    try:
+        package = serving(aws.session(settings, environment, "deploy"), environment)
+    except NotFound:
+        return ""  # its version was deleted; what serves can be asked all the same
     if package is None or not other_origin(settings, package):
         return ""
     return package.metadata.get(packages.PROMOTED_COMMIT, "")
