@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import deployment, endpoints, rollouts, served
+from mlops.hosting import deployment, endpoints, rollback, rollouts, served
 from mlops.registry import approval, packages
 
 CALLERS = 3
@@ -99,6 +99,28 @@ def test_stopping_a_rollout_is_noticed_by_no_client_and_deletes_no_endpoint(worl
         call["resource"] for call in world.server.control("GET", "calls") if call["operation"] == "UpdateEndpoint"
     ]
     assert sum(resource.endswith(":endpoint/churn-prod") for resource in updates) == 1
+
+
+@pytest.mark.slow
+def test_a_rollout_that_begins_while_a_rollback_rejects_its_version_is_stopped(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.approved("first")
+    deployment.deploy(world.settings, world.prod, world.progress)
+    session = world.session(world.prod)
+    config = endpoints.prepare(session, world.settings, world.prod, world.approved("second"))
+    reject = rollback.reject
+
+    def late(*given: Any) -> None:
+        endpoints.update(session, "churn-prod", config, rollouts.deployment_config(world.prod))
+        reject(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollback, "reject", late)
+        result = deployment.rollback(world.settings, world.prod, world.progress)
+
+    settled = endpoints.settle(session, "churn-prod", world.progress)
+    assert (result.version, endpoints.version_of(settled.config), world.answer(world.prod)) == (1, 1, "first")
 
 
 @pytest.mark.slow

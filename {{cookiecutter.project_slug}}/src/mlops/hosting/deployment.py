@@ -92,11 +92,12 @@ def bring(
         try:
             found = proven(session, settings, environment, package, found, progress)
             shift(session, settings, environment, package, found, progress)
-        except Failure as why:
+        except (Failure, Overtaken) as why:
             if endpoints.in_service(session, endpoint):
                 autoscaling.keep(session, environment, progress)
-            config = endpoints.config_name(settings, environment, package)
-            logbook.write(session, environment, "deployment failed", package, config, str(why))
+            if isinstance(why, Failure):
+                config = endpoints.config_name(settings, environment, package)
+                logbook.write(session, environment, "deployment failed", package, config, str(why))
             raise
         served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
     config = endpoints.config_name(settings, environment, package)
@@ -212,6 +213,8 @@ def shift(
         if scales and autoscaling.wanted(environment):
             progress(f"{endpoint}: it scales, so it keeps its instances: to have more, raise autoscaling.min")
         autoscaling.let_go(session, environment, found.config, config, progress)
+        # Once more, as late as can be: a rollback rejects first, and looks afterwards whether anything has begun.
+        choice.refuse_overtaken(session, environment, package)
         begun = endpoints.update(session, endpoint, config, deployment, scales)
     if not begun and not under_way(endpoints.state(session, endpoint), config):
         raise Overtaken("another deployment has just begun, of another version or settings; waiting for it")

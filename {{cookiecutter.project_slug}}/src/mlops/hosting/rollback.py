@@ -55,7 +55,8 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     target, config = chosen(session, settings, environment, versions, configs, leaving, leaving if done else to)
     if not done:
         reject(session, environment, versions, target, leaving, progress)
-        stop_rollout(session, environment, found, leaving, progress)
+        # A deployment that had looked at the version before it was rejected may just have begun.
+        stop_rollout(session, environment, endpoints.state(session, endpoint) or found, leaving, progress)
         try:
             go_back(session, settings, environment, target, config, progress)
         except Failure:
