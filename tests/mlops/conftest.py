@@ -210,6 +210,7 @@ def served(root: Path) -> Iterator[Server]:
     """A sandbox for a project while the block runs."""
     state = root / "state"
     arguments = ["--state", state, "--settings", root / "mlops.yaml", "--time-scale", TIME_SCALE]
+    arguments += ["--asked", state / "asked.jsonl"]
     log = (root / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", *map(str, arguments), "--parent", str(os.getpid())],

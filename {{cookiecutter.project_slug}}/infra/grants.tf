@@ -17,13 +17,11 @@ locals {
     },
     {
       Effect = "Allow"
-      Action = [
-        "ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer",
-        "ecr:BatchCheckLayerAvailability",
-      ]
-      # AWS's own images lie in accounts of AWS.
-      Resource = "*"
+      Action = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+      # AWS's own images lie in accounts of AWS; SageMaker takes only those of its region.
+      Resource = "arn:aws:ecr:${local.region}:*:repository/*"
     },
+    { Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
   ])
 
   # Jobs under the execution role, data and artefacts, versions of its own group. The later groups are read too: the
@@ -298,24 +296,25 @@ locals {
     for statement in concat(
       [
         for kind, noun in { "model" = "Model", "endpoint-config" = "EndpointConfig", "endpoint" = "Endpoint" } : {
-          Action = [
-            "sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Delete${noun}", "sagemaker:AddTags",
-            "sagemaker:ListTags",
-          ]
+          Action = concat(
+            kind == "endpoint" ? [] : ["sagemaker:Create${noun}"],
+            ["sagemaker:Describe${noun}", "sagemaker:Delete${noun}", "sagemaker:AddTags", "sagemaker:ListTags"],
+          )
           Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:${kind}/${name}"]
         }
       ],
       [
         {
-          Action = [
-            "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint",
-          ]
+          Action   = ["sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
           Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
         },
         {
           # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
-          Action   = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
-          Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint-config/${name}"]
+          Action = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
+          Resource = [
+            for pair in setproduct(["endpoint", "endpoint-config"], local.served) :
+            "arn:aws:sagemaker:${local.here}:${pair[0]}/${pair[1]}"
+          ]
         },
         {
           Action   = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"]

@@ -46,14 +46,22 @@ locals {
     {
       Effect = "Allow"
       Action = [
-        "sagemaker:DescribeEndpoint", "sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags",
-        "sagemaker:ListTags", "sagemaker:UpdateEndpointWeightsAndCapacities",
+        "sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
       ]
       Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
     },
     {
+      Effect = "Allow"
+      Action = ["sagemaker:CreateEndpoint"]
+      Resource = [
+        for pair in setproduct(["endpoint", "endpoint-config"], local.served) :
+        "arn:aws:sagemaker:${local.here}:${pair[0]}/${pair[1]}"
+      ]
+    },
+    {
       Effect   = "Allow"
-      Action   = ["sagemaker:CreateEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"]
+      Action   = ["sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"]
       Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint-config/${name}"]
     },
     {
@@ -69,6 +77,11 @@ locals {
 }
 
 resource "aws_lambda_function" "hours" {
+  #checkov:skip=CKV_AWS_50:what it did is in its log, and traces would be one more right
+  #checkov:skip=CKV_AWS_115:a reserve is refused in an account whose quota is that of a new one; what is throttled is tried again
+  #checkov:skip=CKV_AWS_116:what has failed three times goes to a queue, by its event invoke config
+  #checkov:skip=CKV_AWS_117:it calls AWS only, and nothing in a network
+  #checkov:skip=CKV_AWS_272:whoever applies builds the zip from this repository, and the plan shows its hash
   for_each = local.hours
 
   function_name    = "${local.prefix}-${each.key}"
@@ -121,6 +134,7 @@ resource "aws_sqs_queue" "hours" {
 }
 
 resource "aws_cloudwatch_log_group" "hours" {
+  #checkov:skip=CKV_AWS_338:it helps with what went wrong lately; what was decided is in the registry and on GitHub
   for_each = local.hours
 
   name              = "/aws/lambda/${local.prefix}-${each.key}"
@@ -159,6 +173,7 @@ resource "aws_lambda_permission" "hours" {
 }
 
 resource "aws_scheduler_schedule" "hours" {
+  #checkov:skip=CKV_AWS_297:its input is the name of an endpoint, and a key of ours would be one more right
   for_each = local.moments
 
   name                         = each.key

@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--repository", help="OWNER@ID/REPO@ID on GitHub whose workflows the roles trust")
     parser.add_argument("--warm", action="store_true", help="import what jobs need at once, not with the first job")
     parser.add_argument("--bare", action="store_true", help="start with empty accounts, for infrastructure code")
+    parser.add_argument("--asked", type=Path, help="file to write down in what roles ask for, a JSON line each")
     given = parser.parse_args()
     if given.time_scale <= 0:
         parser.error(f"--time-scale is {given.time_scale:g}; more than 0 is needed")
@@ -26,7 +27,12 @@ def main() -> int:
         parser.error(f"--settings: there is no file {given.settings}")
     try:
         state = given.state.resolve()
-        run(Options(state, given.settings, given.time_scale, given.parent, given.repository, given.warm, given.bare))
+        run(
+            Options(
+                state, given.settings, given.time_scale, given.parent, given.repository, given.warm, given.bare,
+                given.asked,
+            )
+        )  # fmt: skip
     except AlreadyRunning as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

@@ -43,7 +43,17 @@ def denied(caller: Caller, permission: Permission, why: str) -> Refusal:
 
 
 def refused_because(sandbox: Sandbox, caller: Caller, permission: Permission) -> str | None:
-    """Why a caller does not have a permission; None when it has it."""
+    """Why a caller who asks for a permission does not have it; None when it has it."""
+    why = weighed(sandbox, caller, permission)
+    if sandbox.asked and caller.role:
+        sandbox.asked.note(
+            role_arn(caller), permission.action, permission.resource, permission.context, allowed=why is None
+        )
+    return why
+
+
+def weighed(sandbox: Sandbox, caller: Caller, permission: Permission) -> str | None:
+    """What `refused_because` answers, of a permission that nobody asks for now."""
     guard = _policy_of(sandbox, permission.resource) or ResourcePolicy(caller.account, None)
     same_account = guard.owner == caller.account
     if caller.role is None and same_account:

@@ -40,7 +40,11 @@ def execution(project: Project, environment: Environment) -> dict[str, Any]:
                 [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"],
             ),
             _allow(["ecr:GetAuthorizationToken"], ["*"]),
-            _allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"], ["*"]),
+            _allow(
+                ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
+                # AWS's own images lie in accounts of AWS; SageMaker takes only those of its region.
+                [f"arn:aws:ecr:{project.region}:*:repository/*"],
+            ),
             *_key(environment),
             *([_allow(list(_ENTER_NETWORK), ["*"])] if project.network else []),
         ]
@@ -203,21 +207,20 @@ def _register(project: Project, environment: Environment) -> list[Statement]:
 def _serving(project: Project, environment: Environment) -> list[Statement]:
     names = _served(environment)
     kinds = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
-    uses = ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
+    uses = ["sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
+    # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
+    served = [arn for kind in ("endpoint", "endpoint-config") for arn in _sagemaker(project, environment, kind, names)]
     return [
         *(
             _allow(
-                [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Delete")), *_TAGGING],
+                [*(f"sagemaker:{verb}{noun}" for verb in verbs), *_TAGGING],
                 _sagemaker(project, environment, kind, names),
             )
             for kind, noun in kinds.items()
+            for verbs in [("Describe", "Delete") if kind == "endpoint" else ("Create", "Describe", "Delete")]
         ),
         _allow(uses, _sagemaker(project, environment, "endpoint", names)),
-        # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
-        _allow(
-            ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
-            _sagemaker(project, environment, "endpoint-config", names),
-        ),
+        _allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], served),
         _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),

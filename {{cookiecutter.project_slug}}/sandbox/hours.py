@@ -15,13 +15,14 @@ def schedule(project: Project, environment: Environment) -> dict[str, Any]:
     names = [start, f"{start}-*"]
     groups = [start, f"{start}-champion", f"{start}-challenger"]
     here = f"arn:aws:sagemaker:{project.region}:{environment.account}"
-    verbs = ["DescribeEndpoint", "CreateEndpoint", "DeleteEndpoint", "AddTags", "ListTags"]
-    verbs.append("UpdateEndpointWeightsAndCapacities")
+    verbs = ["DescribeEndpoint", "DeleteEndpoint", "AddTags", "ListTags", "UpdateEndpointWeightsAndCapacities"]
+    kinds = ("endpoint", "endpoint-config")
     return document(
         [
             allow([f"sagemaker:{each}" for each in verbs], [f"{here}:endpoint/{name}" for name in names]),
+            allow(["sagemaker:CreateEndpoint"], [f"{here}:{kind}/{name}" for kind in kinds for name in names]),
             allow(
-                ["sagemaker:CreateEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
+                ["sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
                 [f"{here}:endpoint-config/{name}" for name in names],
             ),
             allow(

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from sandbox.asked import Asked
 from sandbox.documents import Documents
 
 
@@ -37,6 +38,7 @@ class Sandbox:
         time_scale: seconds of AWS per second here: a wait of 60 s takes `60 / time_scale`.
         settings: mlops.yaml as plain data.
         repository: `OWNER@ID/REPO@ID` on GitHub whose workflows the roles trust, or None.
+        asked: where it is written down what roles ask for, or None.
         on_stop: called in turn when the sandbox stops: stop processes, let go of ports.
     """
 
@@ -46,6 +48,7 @@ class Sandbox:
     time_scale: float
     settings: dict[str, Any]
     repository: str | None = None
+    asked: Asked | None = None
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
     _session: Any = field(default=None, repr=False)

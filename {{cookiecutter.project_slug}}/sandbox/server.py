@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
+from sandbox.asked import Asked
 from sandbox.documents import Documents
 from sandbox.front import Front
 from sandbox.sandbox import Sandbox
@@ -41,6 +42,7 @@ class Options:
         repository: `OWNER@ID/REPO@ID`, the repository on GitHub that the roles trust.
         warm: begin at once to import what jobs need, so that the first job does not wait for it.
         bare: leave the accounts empty, so that infrastructure code makes what the project needs.
+        asked: the file to which it is written what roles ask for.
     """
 
     state: Path
@@ -50,6 +52,7 @@ class Options:
     repository: str | None = None
     warm: bool = False
     bare: bool = False
+    asked: Path | None = None
 
 
 def run(options: Options) -> None:
@@ -114,7 +117,8 @@ def _made(options: Options) -> tuple[Sandbox, Front, Any]:
 
     documents = Documents(options.state / "documents.json")
     settings = yaml.safe_load(options.settings.read_text(encoding="utf-8"))
-    sandbox = Sandbox(documents, options.state, "", options.time_scale, settings, options.repository)
+    asked = Asked(options.asked) if options.asked else None
+    sandbox = Sandbox(documents, options.state, "", options.time_scale, settings, options.repository, asked)
     front = Front(sandbox, _moto())
     server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=Quiet)
     sandbox.url = f"http://127.0.0.1:{server.server_port}"

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox import backends, resources
-from sandbox.authorization import Permission, refused_because
+from sandbox.authorization import Permission, weighed
 from sandbox.operations import Caller, Refusal
 from sandbox.sandbox import Sandbox
 
@@ -88,5 +88,5 @@ def simulate(sandbox: Sandbox, parameters: Mapping[str, str]) -> str:
 
 
 def _decision(sandbox: Sandbox, role: Caller, action: str, resource: str) -> str:
-    why = refused_because(sandbox, role, Permission(action, resource))
+    why = weighed(sandbox, role, Permission(action, resource))
     return "allowed" if why is None else "explicitDeny" if "explicitly" in why else "implicitDeny"

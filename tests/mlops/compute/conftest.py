@@ -265,6 +265,7 @@ def compute_sandbox(tmp_path_factory: pytest.TempPathFactory, template_folder: P
             [
                 sys.executable, "-m", "sandbox", "--state", str(folder / "state"), "--settings",
                 str(folder / "mlops.yaml"), "--time-scale", "600", "--parent", str(os.getpid()),
+                "--asked", str(folder / "state" / "asked.jsonl"),
             ],
             cwd=template_folder, env={**environment, "PYTHONPATH": str(template_folder)}, stdin=subprocess.DEVNULL,
             stdout=log, stderr=log,

@@ -293,6 +293,7 @@ class World:
             "time-scale": TIME_SCALE,
             "parent": os.getpid(),
             "repository": self.repository.subject,
+            "asked": self.folder / "sandbox" / "asked.jsonl",
         }
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         (self.folder / "sandbox").mkdir()

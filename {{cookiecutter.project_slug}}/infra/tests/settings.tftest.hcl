@@ -141,3 +141,17 @@ run "a_boundary_is_an_arn" {
   variables { permissions_boundary = "boundary" }
   expect_failures = [var.permissions_boundary]
 }
+
+run "an_older_repository_is_trusted_as_it_names_itself" {
+  command = plan
+
+  variables { github_repository = "acme/churn" }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.duty["deploy"].assume_role_policy).Statement[1].Condition.StringEquals
+      == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = ["repo:acme/churn:environment:dev"] }
+    )
+    error_message = "The deploy role trusts ${aws_iam_role.duty["deploy"].assume_role_policy}."
+  }
+}

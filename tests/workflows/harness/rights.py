@@ -1,0 +1,116 @@
+"""What the recorded scenarios need of their roles: each grant that a call made use of, with names left out.
+
+A grant is a duty, an action and the kind of resource: `deploy sagemaker:UpdateEndpoint endpoint/OWN`. OWN is what the
+role's environment has, BEFORE and AFTER what the environments before and after it have.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox import grants
+from sandbox.policies import Request, listed, matches
+from sandbox.project import Environment, Project, project
+
+Grant = tuple[str, str, str]
+"""A duty, an action, and a kind of resource."""
+
+Policy = Callable[[Project, Environment], dict[str, Any]]
+EVERYWHERE: dict[str, Policy] = {"execution": grants.execution, "deploy": grants.deploy, "prune": grants.prune}
+FIRST: dict[str, Policy] = {"train": grants.train, "image": grants.image}
+LATER: dict[str, Policy] = {
+    "approve": grants.approve, "destroy": grants.destroy, "monitor": grants.monitor, "schedule": grants.schedule,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of a project, and what its policy grants."""
+
+    duty: str
+    environment: Environment
+    project: Project
+
+    @property
+    def arn(self) -> str:
+        """The role's name in full."""
+        return self.environment.execution_role if self.duty == "execution" else self.environment.role(self.duty)
+
+    @property
+    def statements(self) -> list[dict[str, Any]]:
+        """The statements of its policy."""
+        policy = {**EVERYWHERE, **FIRST, **LATER}[self.duty]
+        return list(policy(self.project, self.environment)["Statement"])
+
+    def grants(self, statements: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Grant]]:
+        """Each action on each resource that statements allow: the resource's pattern, and the grant."""
+        for statement in statements:
+            for action in listed(statement["Action"]):
+                for resource in listed(statement["Resource"]):
+                    yield resource, (self.duty, action, self._kind(resource))
+
+    def _kind(self, resource: str) -> str:
+        """A resource without region, account and names."""
+        names = [each.name for each in self.project.environments]
+        own = names.index(self.environment.name)
+
+        def place(found: re.Match[str]) -> str:
+            other = names.index(found[1])
+            return "OWN" if other == own else "BEFORE" if other < own else "AFTER"
+
+        kind = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
+        if ":role/" in resource and "aws-service-role" not in resource:
+            return "role"
+        if ":key/" in resource:
+            return "key"
+        ends = "(?:-champion|-challenger|-[0-9]{12}|-\\*)?"
+        return re.sub(f"{re.escape(self.project.name)}-({'|'.join(names)}){ends}", place, kind)
+
+
+def roles(settings: dict[str, Any]) -> list[Role]:
+    """The roles of a project's environments."""
+    described = project(settings)
+    return [
+        Role(duty, environment, described)
+        for environment in described.environments
+        for duty in (*EVERYWHERE, *(FIRST if environment.first else LATER))
+    ]
+
+
+def granted(settings: dict[str, Any]) -> set[Grant]:
+    """Everything that the roles of a project may do."""
+    return {grant for role in roles(settings) for _, grant in role.grants(role.statements)}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a sandbox has written down.
+
+    Args:
+        used: the grants that something was allowed by.
+        refused: duty, action and resource of what was not allowed.
+    """
+
+    used: frozenset[Grant]
+    refused: frozenset[Grant]
+
+
+def record(file: Path, settings: dict[str, Any]) -> Record:
+    """Hold what roles asked for, in a file that `--asked` made, against what their policies grant."""
+    known = {role.arn: role for role in roles(settings)}
+    used, refused = set(), set()
+    for line in file.read_text(encoding="utf-8").splitlines():
+        asked = json.loads(line)
+        if (role := known.get(asked["role"])) is None:
+            continue
+        if not asked["allowed"]:
+            refused.add((role.duty, asked["action"], asked["resource"]))
+            continue
+        request = Request(asked["action"], asked["resource"], context=asked["context"])
+        fitting = [each for each in role.statements if matches(each, request)]
+        narrow = ({**each, "Action": asked["action"], "Resource": one} for each in fitting for one in each["Resource"])
+        used |= {grant for each in narrow if matches(each, request) for _, grant in role.grants([each])}
+    return Record(frozenset(used), frozenset(refused))
