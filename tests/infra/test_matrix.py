@@ -210,9 +210,9 @@ def deeds(environment: str, key: str) -> dict[str, tuple[str, str, dict[str, Any
         "read captures": ("s3", "get_object", object_at("captures/none")),
         "write a model": ("s3", "put_object", object_at("models/none/none", Body=b"")),
         "write how an endpoint starts": ("s3", "put_object", object_at("endpoints/none", Body=b"")),
-        "delete a model's file": ("s3", "delete_object", object_at("models/none/none")),
-        "delete data": ("s3", "delete_object", object_at("dvc/none")),
-        "delete an old version of a file": ("s3", "delete_object", object_at("models/none/none", VersionId="none")),
+        "delete a model's file": ("s3", "delete_object", object_at("models/none/nothing")),
+        "delete data": ("s3", "delete_object", object_at("dvc/nothing")),
+        "delete an old version of a file": ("s3", "delete_object", object_at("models/none/nothing", VersionId="none")),
         "open the bucket": ("s3", "put_bucket_policy", {"Bucket": bucket, "Policy": opened}),
         "stop versioning": (
             "s3", "put_bucket_versioning", {"Bucket": bucket, "VersioningConfiguration": {"Status": "Suspended"}},

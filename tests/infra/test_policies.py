@@ -1,4 +1,8 @@
-"""What parliament, a linter of IAM's policies, finds in those that Terraform has made: nothing."""
+"""What parliament, a linter of IAM's policies, finds in those that Terraform has made: nothing.
+
+It knows policies of who may do what, and of what may be done with a bucket or a topic. Who may take a role on is in
+test_trust.py; the keys' policies, whose resource is always the key, are held in test_mistakes.py.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ENVIRONMENTS = ("feature", "dev", "prod")
-HOLDERS = ("aws_iam_role_policy", "aws_iam_role", "aws_s3_bucket_policy", "aws_kms_key", "aws_sns_topic_policy")
+HOLDERS = ("aws_iam_role_policy", "aws_s3_bucket_policy", "aws_sns_topic_policy")
 Findings = Callable[[dict[str, Any]], list[str]]
 
 
@@ -35,12 +39,7 @@ def policies(state: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The policies that a state of Terraform holds, by what they are of."""
     for each in json.loads(state.read_text())["resources"]:
         for one in each["instances"] if each["type"] in HOLDERS else []:
-            for place in ("assume_role_policy", "policy"):
-                if one["attributes"].get(place):
-                    yield (
-                        f"{each['type']}.{each['name']} {one.get('index_key', 0)}",
-                        json.loads(one["attributes"][place]),
-                    )
+            yield f"{each['type']}.{each['name']} {one.get('index_key', 0)}", json.loads(one["attributes"]["policy"])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
