@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,9 +14,12 @@ from cookiecutter.main import cookiecutter
 from pytest_cookies.plugin import Cookies
 from xdist.scheduler import LoadScopeScheduling
 
+import rights
+
 ROOT = Path(__file__).parents[1]
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 KEPT = {"AWS_CA_BUNDLE"}
+RIGHTS = pytest.StashKey[list[str]]()
 LONGEST = ("tests/workflows", "tests/infra", "tests/test_project.py")
 """What takes longest begins, so that no process is left with it at the end."""
 
@@ -77,6 +81,37 @@ def part(test: str) -> str:
     """The folder of a test, or its file when it is in none: tests/mlops/registry, tests/test_hooks.py."""
     file = PurePosixPath(test.partition("::")[0])
     return str(file if file.parent.name == "tests" else file.parent)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the sandboxes of all processes write down what roles ask for."""
+    if not hasattr(config, "workerinput"):
+        os.environ[rights.FOLDER] = tempfile.mkdtemp(prefix="asked-")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Hold what roles have asked for against tests/rights.txt, once all processes are through."""
+    if hasattr(session.config, "workerinput"):
+        return
+    folder = Path(os.environ.pop(rights.FOLDER))
+    found, options = rights.recorded(folder), session.config.option
+    shutil.rmtree(folder)
+    everything = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    chosen = options.keyword or options.markexpr or options.collectonly
+    whole = everything and not chosen and exitstatus == pytest.ExitCode.OK
+    if "WRITE_RIGHTS" in os.environ:
+        rights.keep(found.used if whole else found.used | rights.kept())
+    session.config.stash[RIGHTS] = rights.problems(found, whole)
+    if session.config.stash[RIGHTS] and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what the roles have asked for that is not as it is written down."""
+    if problems := config.stash.get(RIGHTS, []):
+        terminalreporter.section("rights: WRITE_RIGHTS=1 writes tests/rights.txt anew")
+        for problem in problems:
+            terminalreporter.write_line(problem)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,6 +24,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+import rights
 from mlops import aws, git, storage
 from mlops.compute.jobs import Metric, TrainedModel
 from mlops.hosting import endpoints
@@ -210,7 +211,7 @@ def served(root: Path) -> Iterator[Server]:
     """A sandbox for a project while the block runs."""
     state = root / "state"
     arguments = ["--state", state, "--settings", root / "mlops.yaml", "--time-scale", TIME_SCALE]
-    arguments += ["--asked", state / "asked.jsonl"]
+    arguments += rights.noted(root / "mlops.yaml")
     log = (root / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", *map(str, arguments), "--parent", str(os.getpid())],

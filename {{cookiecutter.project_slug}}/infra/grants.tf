@@ -27,21 +27,24 @@ locals {
   # Jobs under the execution role, data and artefacts, versions of its own group. The later groups are read too: the
   # report compares a new model with what serves.
   train = concat(
-    local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
+    local.use_bucket, local.use_key, local.run_jobs["train"], local.read_logs, local.pass_role,
     flatten([for each in local.environments : local.read_groups[each.name]]),
     [
       {
+        # The commits that wait for a job are its tags.
         Effect   = "Allow"
-        Action   = ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"]
-        Resource = local.versions[var.environment]
+        Action   = "sagemaker:ListTags"
+        Resource = [for kind in keys(local.job_kinds) : "arn:aws:sagemaker:${local.here}:${kind}/${local.prefix}-*"]
       },
+      { Effect = "Allow", Action = "sagemaker:CreateModelPackage", Resource = local.created },
+      { Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions[var.environment] },
       { Effect = "Allow", Action = "iam:SimulatePrincipalPolicy", Resource = local.environment.execution_role },
     ],
   )
 
   # Copy from the environment before, register, serve, watch, roll back.
   deploy = concat(
-    local.use_bucket, local.use_key, local.run_jobs, local.read_logs, local.pass_role,
+    local.use_bucket, local.use_key, local.run_jobs["deploy"], local.read_logs, local.pass_role,
     local.read_groups[var.environment], local.read_former, local.register, local.serve, local.scale,
     local.read_before,
   )
@@ -109,10 +112,10 @@ locals {
 locals {
   monitor = concat(
     [
-      { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = local.bucket_arn },
+      { Effect = "Allow", Action = ["s3:ListBucket"], Resource = local.bucket_arn },
       {
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action   = ["s3:GetObject"]
         Resource = [for part in ["captures", "baselines"] : "${local.bucket_arn}/${part}/*"]
       },
       { Effect = "Allow", Action = ["kms:Decrypt", "kms:DescribeKey"], Resource = local.key },
@@ -139,13 +142,10 @@ locals {
 # Buckets and keys.
 locals {
   use_bucket = [
-    { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = local.bucket_arn },
+    { Effect = "Allow", Action = ["s3:ListBucket"], Resource = local.bucket_arn },
     {
-      Effect = "Allow"
-      Action = [
-        "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:AbortMultipartUpload",
-        "s3:ListMultipartUploadParts",
-      ]
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
       Resource = "${local.bucket_arn}/*"
     },
   ]
@@ -162,12 +162,12 @@ locals {
     for before in local.before[*] : [
       {
         Effect   = "Allow"
-        Action   = ["s3:ListBucket", "s3:GetBucketLocation"]
+        Action   = ["s3:ListBucket"]
         Resource = ["arn:aws:s3:::${before.bucket}"]
       },
       {
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action   = ["s3:GetObject"]
         Resource = [for part in local.promoted : "arn:aws:s3:::${before.bucket}/${part}/*"]
       },
       [
@@ -183,28 +183,30 @@ locals {
 locals {
   log_groups = "arn:aws:logs:${local.here}:log-group:/aws/sagemaker/*"
 
-  run_jobs = concat(
-    [
+  job_kinds = { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" }
+
+  run_jobs = {
+    for duty, kinds in {
+      train = local.job_kinds
+      # A later environment judges what it is given, and trains nothing.
+      deploy = { for kind, noun in local.job_kinds : kind => noun if kind == "processing-job" }
+      } : duty => [
       for kind, noun in merge(
-        { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" },
+        kinds,
         # Where models are served they may be served in batch; a change of kind asks no administrator.
         { for job, noun in { "transform-job" = "TransformJob" } : job => noun if length(local.environment.endpoints) > 0 },
         ) : {
-        Action = [
-          "sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Stop${noun}", "sagemaker:AddTags",
-          "sagemaker:ListTags",
-        ]
+        Action   = ["sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Stop${noun}", "sagemaker:AddTags"]
         Effect   = "Allow"
         Resource = "arn:aws:sagemaker:${local.here}:${kind}/${local.prefix}-*"
       }
-    ],
-    [{ Effect = "Allow", Action = ["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], Resource = "*" }],
-  )
+    ]
+  }
 
   read_logs = [
     {
       Effect   = "Allow"
-      Action   = ["logs:GetLogEvents", "logs:FilterLogEvents", "logs:DescribeLogStreams"]
+      Action   = ["logs:GetLogEvents", "logs:DescribeLogStreams"]
       Resource = local.log_groups
     },
   ]
@@ -236,7 +238,6 @@ locals {
           for group in each.groups : "arn:aws:sagemaker:${local.region}:${each.account}:model-package-group/${group}"
         ]
       },
-      { Effect = "Allow", Action = ["sagemaker:ListModelPackageGroups"], Resource = ["*"] },
       {
         Effect   = "Allow"
         Action   = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
@@ -244,6 +245,12 @@ locals {
       },
     ]
   }
+
+  # A version is made in a group: AWS lists both as resources of the action (Service Authorization Reference).
+  created = concat(
+    local.versions[var.environment],
+    [for group in local.environment.groups : "arn:aws:sagemaker:${local.here}:model-package-group/${group}"],
+  )
 
   # After a switch of the scenario the history of the groups before it is read on.
   read_former = [
@@ -275,7 +282,11 @@ locals {
       "sagemaker:CreateModelPackage" = "PendingManualApproval"
       "sagemaker:UpdateModelPackage" = "Rejected"
       } : merge(
-      { Effect = "Allow", Action = action, Resource = local.versions[var.environment] },
+      {
+        Effect   = "Allow"
+        Action   = action
+        Resource = status == "Rejected" ? local.versions[var.environment] : local.created
+      },
       {
         for element, condition in {
           Condition = { StringEqualsIfExists = { "sagemaker:ModelApprovalStatus" = status } }
@@ -296,18 +307,15 @@ locals {
     for statement in concat(
       [
         for kind, noun in { "model" = "Model", "endpoint-config" = "EndpointConfig", "endpoint" = "Endpoint" } : {
-          Action = concat(
-            kind == "endpoint" ? [] : ["sagemaker:Create${noun}"],
-            ["sagemaker:Describe${noun}", "sagemaker:Delete${noun}", "sagemaker:AddTags", "sagemaker:ListTags"],
-          )
+          Action = concat(["sagemaker:Describe${noun}", "sagemaker:AddTags"], {
+            "model"           = ["sagemaker:CreateModel"]
+            "endpoint-config" = ["sagemaker:CreateEndpointConfig", "sagemaker:ListTags"]
+            "endpoint"        = ["sagemaker:DeleteEndpoint", "sagemaker:InvokeEndpoint"]
+          }[kind])
           Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:${kind}/${name}"]
         }
       ],
       [
-        {
-          Action   = ["sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
-          Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
-        },
         {
           # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
           Action = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
@@ -316,17 +324,11 @@ locals {
             "arn:aws:sagemaker:${local.here}:${pair[0]}/${pair[1]}"
           ]
         },
-        {
-          Action   = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"]
-          Resource = ["*"]
-        },
+        { Action = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], Resource = ["*"] },
         { Action = ["cloudwatch:DescribeAlarms"], Resource = local.watched_arns },
         # Raising the manual alarm is how a person stops a rollout; the others are raised by what the endpoint measures.
         { Action = ["cloudwatch:SetAlarmState"], Resource = [for arn in local.alarm_arns : "${arn}-manual"] },
-        {
-          Action   = ["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
-          Resource = ["*"]
-        },
+        { Action = ["cloudwatch:GetMetricStatistics"], Resource = ["*"] },
       ],
     ) : merge({ Effect = "Allow" }, statement) if length(local.served) > 0
   ]

@@ -44,11 +44,8 @@ locals {
 
   schedule = concat(local.keep_stopped, local.use_key, local.scale, [
     {
-      Effect = "Allow"
-      Action = [
-        "sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags",
-        "sagemaker:UpdateEndpointWeightsAndCapacities",
-      ]
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags", "sagemaker:ListTags"]
       Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint/${name}"]
     },
     {
@@ -58,11 +55,6 @@ locals {
         for pair in setproduct(["endpoint", "endpoint-config"], local.served) :
         "arn:aws:sagemaker:${local.here}:${pair[0]}/${pair[1]}"
       ]
-    },
-    {
-      Effect   = "Allow"
-      Action   = ["sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"]
-      Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint-config/${name}"]
     },
     {
       Effect = "Allow"

@@ -23,22 +23,23 @@ locals {
     {
       Effect = "Allow"
       Action = [
-        "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs", "sagemaker:ListModels",
+        "sagemaker:ListModelPackageGroups", "sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs", "sagemaker:ListModels",
         "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints", "cloudwatch:GetMetricStatistics",
         "cloudwatch:GetMetricData", "cloudwatch:ListMetrics",
       ]
       Resource = "*"
     },
     { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.alarm_arns },
+    { Effect = "Allow", Action = "logs:FilterLogEvents", Resource = local.log_groups },
   ])
 
   # Data comes by `dvc push`, where models are trained. Production's data is nobody's to read.
   bring_data = concat(local.use_key, [
-    { Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = local.bucket_arn },
-    { Effect = "Allow", Action = ["s3:GetObject", "s3:GetObjectVersion"], Resource = "${local.bucket_arn}/*" },
+    { Effect = "Allow", Action = ["s3:ListBucket"], Resource = local.bucket_arn },
+    { Effect = "Allow", Action = ["s3:GetObject"], Resource = "${local.bucket_arn}/*" },
     {
       Effect   = "Allow"
-      Action   = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
       Resource = "${local.bucket_arn}/dvc/*"
     },
   ])

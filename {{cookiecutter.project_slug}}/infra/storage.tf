@@ -86,8 +86,8 @@ resource "aws_s3_bucket_policy" "environment" {
 locals {
   bucket_arn = "arn:aws:s3:::${local.environment.bucket}"
 
-  # The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports.
-  promoted = ["models", "baselines", "jobs"]
+  # The parts of a bucket that the next environment's deploy role reads: artefacts, and what they are compared by.
+  promoted = ["models", "baselines"]
 
   bucket_policy = concat(
     [
@@ -105,7 +105,7 @@ locals {
         Sid       = "PromotionLists"
         Effect    = "Allow"
         Principal = { AWS = reader.account }
-        Action    = ["s3:ListBucket", "s3:GetBucketLocation"]
+        Action    = ["s3:ListBucket"]
         Resource  = local.bucket_arn
         Condition = { ArnEquals = { "aws:PrincipalArn" = reader.role } }
       }
@@ -115,7 +115,7 @@ locals {
         Sid       = "PromotionReads"
         Effect    = "Allow"
         Principal = { AWS = reader.account }
-        Action    = ["s3:GetObject", "s3:GetObjectVersion"]
+        Action    = ["s3:GetObject"]
         Resource  = [for part in local.promoted : "${local.bucket_arn}/${part}/*"]
         Condition = { ArnEquals = { "aws:PrincipalArn" = reader.role } }
       }

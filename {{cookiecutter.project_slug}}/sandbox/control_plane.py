@@ -35,7 +35,8 @@ def permissions(call: Call) -> list[Permission]:
     action = f"sagemaker:{call.operation}"
     needed = [Permission(action, arn, context) for arn in (found.resources(call) if found.resources else ["*"])]
     if call.parameters.get("Tags") and call.operation != "AddTags" and found.resources:
-        needed += [Permission("sagemaker:AddTags", each.resource, context) for each in list(needed)]
+        # What is made is named first, and the tags are its own.
+        needed.append(Permission("sagemaker:AddTags", needed[0].resource, context))
     passed = {"iam:PassedToService": [_SERVICE]}
     return needed + [Permission("iam:PassRole", role, passed) for role in _roles(call.parameters)]
 

@@ -11,14 +11,15 @@ from sandbox.statements import KEY_USE, Statement
 from sandbox.statements import allow as _allow
 from sandbox.statements import document as _document
 
-_READ_BEFORE = ("models", "baselines", "jobs")
-"""The parts of a bucket that the next environment's deploy role reads: artefacts, baselines and reports."""
+_READ_BEFORE = ("models", "baselines")
+"""The parts of a bucket that the next environment's deploy role reads: artefacts, and what they are compared by."""
 
 
 _PRUNED = ("models", "baselines")
 """The parts of a bucket that housekeeping removes from: what a fingerprint names."""
 
-_TAGGING = ("sagemaker:AddTags", "sagemaker:ListTags")
+_JUDGING = {"processing-job": "ProcessingJob"}
+_TRAINING = {"training-job": "TrainingJob", **_JUDGING}
 _ENTER_NETWORK = (
     "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
     "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs",
@@ -56,10 +57,16 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
     return _document(
         [
             *_bucket(environment.bucket, write=True),
-            *_jobs(project, environment),
+            *_jobs(project, environment, _TRAINING),
+            # The commits that wait for a job are its tags.
+            _allow(
+                ["sagemaker:ListTags"],
+                [arn for kind in _TRAINING for arn in _sagemaker(project, environment, kind, [environment.named("*")])],
+            ),
             # Of the later ones too: the report compares a new model with what serves there.
             *(statement for each in project.environments for statement in _group(project, each)),
-            _allow(["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"], _versions(project, environment)),
+            _allow(["sagemaker:CreateModelPackage"], _created(project, environment)),
+            _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment)),
             *_watch(project, environment),
             _pass_role(environment),
             _allow(["iam:SimulatePrincipalPolicy"], [environment.execution_role]),
@@ -73,7 +80,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
     before = project.before(environment)
     statements = [
         *_bucket(environment.bucket, write=True),
-        *_jobs(project, environment),
+        *_jobs(project, environment, _JUDGING),
         *_group(project, environment),
         *_former(project, environment),
         *_register(project, environment),
@@ -193,39 +200,39 @@ def _key_statement(principal: dict[str, str], actions: list[str]) -> Statement:
 
 def _register(project: Project, environment: Environment) -> list[Statement]:
     """In an environment with manual approval the deploy role may not approve: that is the approve role's."""
-    versions = _versions(project, environment)
-    actions = ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"]
+    create = _allow(["sagemaker:CreateModelPackage"], _created(project, environment))
+    update = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
     if not environment.manual:
-        return [_allow(actions, versions)]
-    allowed = {"sagemaker:CreateModelPackage": "PendingManualApproval", "sagemaker:UpdateModelPackage": "Rejected"}
+        return [create, update]
     return [
-        {**_allow([action], versions), "Condition": {"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": status}}}
-        for action, status in allowed.items()
+        {**statement, "Condition": {"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": status}}}
+        for statement, status in [(create, "PendingManualApproval"), (update, "Rejected")]
     ]
 
 
 def _serving(project: Project, environment: Environment) -> list[Statement]:
     names = _served(environment)
-    kinds = {"model": "Model", "endpoint-config": "EndpointConfig", "endpoint": "Endpoint"}
-    uses = ["sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:InvokeEndpoint"]
     # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
     served = [arn for kind in ("endpoint", "endpoint-config") for arn in _sagemaker(project, environment, kind, names)]
     return [
         *(
             _allow(
-                [*(f"sagemaker:{verb}{noun}" for verb in verbs), *_TAGGING],
+                [f"sagemaker:Describe{noun}", "sagemaker:AddTags", *also],
                 _sagemaker(project, environment, kind, names),
             )
-            for kind, noun in kinds.items()
-            for verbs in [("Describe", "Delete") if kind == "endpoint" else ("Create", "Describe", "Delete")]
+            for kind, noun, also in [
+                ("model", "Model", ["sagemaker:CreateModel"]),
+                ("endpoint-config", "EndpointConfig", ["sagemaker:CreateEndpointConfig"]),
+                ("endpoint", "Endpoint", ["sagemaker:DeleteEndpoint", "sagemaker:InvokeEndpoint"]),
+            ]
         ),
-        _allow(uses, _sagemaker(project, environment, "endpoint", names)),
+        _allow(["sagemaker:ListTags"], _sagemaker(project, environment, "endpoint-config", names)),
         _allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], served),
-        _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints"], ["*"]),
+        _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
         *scaling_grants.begin(project, environment, names),
-        _allow(["cloudwatch:GetMetricStatistics", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], ["*"]),
+        _allow(["cloudwatch:GetMetricStatistics"], ["*"]),
     ]
 
 
@@ -245,21 +252,16 @@ def _trial(project: Project, environment: Environment) -> list[Statement]:
     ]
 
 
-def _jobs(project: Project, environment: Environment) -> list[Statement]:
+def _jobs(project: Project, environment: Environment, kinds: dict[str, str]) -> list[Statement]:
     names = [environment.named("*")]
-    kinds = {"training-job": "TrainingJob", "processing-job": "ProcessingJob"}
-    if environment.endpoints:
-        # Where models are served they may be served in batch; a change of kind asks no administrator.
-        kinds["transform-job"] = "TransformJob"
+    # Where models are served they may be served in batch; a change of kind asks no administrator.
+    kinds = {**kinds, **({"transform-job": "TransformJob"} if environment.endpoints else {})}
     return [
-        *(
-            _allow(
-                [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")), *_TAGGING],
-                _sagemaker(project, environment, kind, names),
-            )
-            for kind, noun in kinds.items()
-        ),
-        _allow(["sagemaker:ListTrainingJobs", "sagemaker:ListProcessingJobs"], ["*"]),
+        _allow(
+            [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")), "sagemaker:AddTags"],
+            _sagemaker(project, environment, kind, names),
+        )
+        for kind, noun in kinds.items()
     ]
 
 
@@ -267,23 +269,20 @@ def _group(project: Project, environment: Environment) -> list[Statement]:
     """Looking at the groups of an environment and their versions."""
     return [
         _allow(["sagemaker:DescribeModelPackageGroup"], _groups(project, environment)),
-        _allow(["sagemaker:ListModelPackageGroups"], ["*"]),
         _allow(["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"], _versions(project, environment)),
     ]
 
 
 def _watch(project: Project, environment: Environment) -> list[Statement]:
-    reads = ["logs:GetLogEvents", "logs:FilterLogEvents", "logs:DescribeLogStreams"]
+    reads = ["logs:GetLogEvents", "logs:DescribeLogStreams"]
     return [_allow(reads, [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"])]
 
 
 def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Statement]:
     arn = f"arn:aws:s3:::{name}"
-    objects = ["s3:GetObject", "s3:GetObjectVersion"]
-    if write:
-        objects += ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    objects = ["s3:GetObject", *(["s3:PutObject", "s3:AbortMultipartUpload"] if write else [])]
     return [
-        _allow(["s3:ListBucket", "s3:GetBucketLocation"], [arn]),
+        _allow(["s3:ListBucket"], [arn]),
         _allow(objects, [f"{arn}/{part}/*" for part in parts] or [f"{arn}/*"]),
     ]
 
@@ -318,6 +317,11 @@ def _groups(project: Project, environment: Environment) -> list[str]:
 
 def _versions(project: Project, environment: Environment) -> list[str]:
     return _versions_of(project, environment, environment.groups)
+
+
+def _created(project: Project, environment: Environment) -> list[str]:
+    """A version is made in a group: AWS lists both as resources of the action (Service Authorization Reference)."""
+    return [*_versions(project, environment), *_groups(project, environment)]
 
 
 def _versions_of(project: Project, environment: Environment, groups: Any) -> list[str]:

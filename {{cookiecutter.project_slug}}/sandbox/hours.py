@@ -15,16 +15,12 @@ def schedule(project: Project, environment: Environment) -> dict[str, Any]:
     names = [start, f"{start}-*"]
     groups = [start, f"{start}-champion", f"{start}-challenger"]
     here = f"arn:aws:sagemaker:{project.region}:{environment.account}"
-    verbs = ["DescribeEndpoint", "DeleteEndpoint", "AddTags", "ListTags", "UpdateEndpointWeightsAndCapacities"]
+    verbs = ["DescribeEndpoint", "DeleteEndpoint", "AddTags", "ListTags"]
     kinds = ("endpoint", "endpoint-config")
     return document(
         [
             allow([f"sagemaker:{each}" for each in verbs], [f"{here}:endpoint/{name}" for name in names]),
             allow(["sagemaker:CreateEndpoint"], [f"{here}:{kind}/{name}" for kind in kinds for name in names]),
-            allow(
-                ["sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
-                [f"{here}:endpoint-config/{name}" for name in names],
-            ),
             allow(
                 ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
                 [f"{here}:model-package/{group}/*" for group in groups],

@@ -73,11 +73,16 @@ def _versions_resource(call: Call) -> list[str]:
     return [versions_of(groups.arn_of(call, name))] if name else ["*"]
 
 
+def _new_version_resources(call: Call) -> list[str]:
+    name = call.parameters.get("ModelPackageGroupName")
+    return [*_versions_resource(call), *([groups.arn_of(call, name)] if name else [])]
+
+
 def _resource(call: Call) -> list[str]:
     return [call.parameters.get("ModelPackageName") or call.parameters.get("ModelPackageArn") or "*"]
 
 
-@operation("CreateModelPackage", _versions_resource)
+@operation("CreateModelPackage", _new_version_resources)
 def create_model_package(call: Call) -> Answer:
     """Register the next version of a group."""
     given = call.parameters

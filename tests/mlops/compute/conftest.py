@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+import rights
 from mlops.compute import jobs
 from mlops.compute.jobs import TrainedModel
 from mlops.settings import project as project_settings
@@ -265,7 +266,7 @@ def compute_sandbox(tmp_path_factory: pytest.TempPathFactory, template_folder: P
             [
                 sys.executable, "-m", "sandbox", "--state", str(folder / "state"), "--settings",
                 str(folder / "mlops.yaml"), "--time-scale", "600", "--parent", str(os.getpid()),
-                "--asked", str(folder / "state" / "asked.jsonl"),
+                *rights.noted(folder / "mlops.yaml"),
             ],
             cwd=template_folder, env={**environment, "PYTHONPATH": str(template_folder)}, stdin=subprocess.DEVNULL,
             stdout=log, stderr=log,

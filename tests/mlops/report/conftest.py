@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 
+import rights
 from mlops import aws
 from mlops.registry import groups, lineage, packages
 from mlops.registry.packages import ModelPackage
@@ -125,6 +126,7 @@ def sandbox(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Address of a sandbox."""
     state = tmp_path_factory.mktemp("sandbox")
     arguments = ["--state", state, "--settings", project.root / "mlops.yaml", "--parent", os.getpid()]
+    arguments += rights.noted(project.root / "mlops.yaml")
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", *map(str, arguments)], cwd=state,
         env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdin=subprocess.DEVNULL,

@@ -103,6 +103,16 @@ def test_another_accounts_group_is_read_where_its_policy_allows_it(register, rep
     assert "prod: cannot be read from feature" in refused
 
 
+def test_a_later_environment_asks_for_no_group_that_its_role_does_not_read(register, reported):
+    register("feature")
+    register("dev")
+
+    text = reported("dev")
+
+    assert "nothing else has served" in text
+    assert "prod" not in text
+
+
 def test_a_model_that_another_run_made_was_not_trained_again(register, reported, github):
     register("feature", run_url="https://github.com/team/churn/actions/runs/12")
 

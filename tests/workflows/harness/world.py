@@ -17,6 +17,7 @@ import boto3
 import yaml
 from botocore.config import Config
 
+import rights
 from harness.environments import Environment
 from harness.github import GitHub
 from harness.origin import CLEAN, Origin, git
@@ -293,9 +294,9 @@ class World:
             "time-scale": TIME_SCALE,
             "parent": os.getpid(),
             "repository": self.repository.subject,
-            "asked": self.folder / "sandbox" / "asked.jsonl",
         }
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        given += rights.noted(self.project / "mlops.yaml")
         (self.folder / "sandbox").mkdir()
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox", *given],

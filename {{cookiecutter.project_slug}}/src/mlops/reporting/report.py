@@ -94,7 +94,7 @@ def report(settings: Settings, environment: Environment) -> Report:
         gate=checks.verdicts(metrics, settings.gate) if metrics else [],
         served=[
             served(session, settings, environment, contender, package)
-            for each in settings.environments
+            for each in readable(settings, environment)
             if each.endpoint
             for contender in each.contenders
         ],
@@ -103,6 +103,12 @@ def report(settings: Settings, environment: Environment) -> Report:
         else [],
         decision=decision,
     )
+
+
+def readable(settings: Settings, environment: Environment) -> list[Environment]:
+    """The environments whose groups the role of an environment reads: where models are trained, all of them."""
+    before = settings.before(environment)
+    return list(settings.environments) if before is None else [before, environment]
 
 
 def found(session: boto3.Session, environment: Environment, fingerprint: str) -> ModelPackage | None:

@@ -2,23 +2,61 @@
 
 A grant is a duty, an action and the kind of resource: `deploy sagemaker:UpdateEndpoint endpoint/OWN`. OWN is what the
 role's environment has, BEFORE and AFTER what the environments before and after it have.
+
+Every sandbox in which scenarios run writes down what roles ask of it; tests/conftest.py holds that against rights.txt
+when all tests are over, for they run in several processes.
 """
 
 import json
+import os
 import re
+import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sandbox import grants
-from sandbox.policies import Request, listed, matches
+from sandbox.policies import Request, like, listed, matches
 from sandbox.project import Environment, Project, project
+
+FOLDER = "ASKED_OF_SANDBOXES"
+"""The variable that names the folder of the records."""
+LIST = Path(__file__).parents[1] / "rights.txt"
+"""The grants that the scenarios make use of."""
 
 Grant = tuple[str, str, str]
 """A duty, an action, and a kind of resource."""
 
 Policy = Callable[[Project, Environment], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A refusal that a test asks for."""
+
+    duty: str
+    action: str
+    resource: str
+
+    def fits(self, refusal: Grant) -> bool:
+        """Whether a refusal is this one."""
+        duty, action, resource = refusal
+        return (duty, action) == (self.duty, self.action) and like(self.resource, resource)
+
+
+REFUSED = (
+    Expected("deploy", "sagemaker:UpdateModelPackage", "*:222222222222:model-package/*-prod/*"),  # it may not approve
+    Expected("prune", "s3:GetObject", "*/models/*"),
+    Expected("prune", "sagemaker:ListModelPackages", "*:222222222222:model-package/*-prod/*"),  # taken from it
+    Expected("prune", "sagemaker:DeleteEndpoint", "*"),
+    Expected("prune", "sagemaker:DeleteModelPackage", "*:222222222222:model-package/*-prod/*"),
+)
+"""What tests ask for to see it refused; everything else that a scenario asks for is granted."""
+
 EVERYWHERE: dict[str, Policy] = {"execution": grants.execution, "deploy": grants.deploy, "prune": grants.prune}
 FIRST: dict[str, Policy] = {"train": grants.train, "image": grants.image}
 LATER: dict[str, Policy] = {
@@ -85,6 +123,16 @@ def granted(settings: dict[str, Any]) -> set[Grant]:
     return {grant for role in roles(settings) for _, grant in role.grants(role.statements)}
 
 
+def noted(settings: Path) -> list[str]:
+    """The options with which a sandbox writes down what roles ask for."""
+    folder = os.environ.get(FOLDER)
+    if folder is None:
+        return []
+    file = Path(folder) / f"{uuid.uuid4()}.jsonl"
+    shutil.copy(settings, file.with_suffix(".yaml"))
+    return ["--asked", str(file)]
+
+
 @dataclass(frozen=True)
 class Record:
     """What a sandbox has written down.
@@ -114,3 +162,37 @@ def record(file: Path, settings: dict[str, Any]) -> Record:
         narrow = ({**each, "Action": asked["action"], "Resource": one} for each in fitting for one in each["Resource"])
         used |= {grant for each in narrow if matches(each, request) for _, grant in role.grants([each])}
     return Record(frozenset(used), frozenset(refused))
+
+
+def recorded(folder: Path) -> Record:
+    """What all sandboxes have written down."""
+    records = [
+        record(file, yaml.safe_load(file.with_suffix(".yaml").read_text(encoding="utf-8")))
+        for file in folder.glob("*.jsonl")
+    ]
+    return Record(
+        frozenset(grant for each in records for grant in each.used),
+        frozenset(refusal for each in records for refusal in each.refused),
+    )
+
+
+def kept() -> set[Grant]:
+    """The grants of rights.txt."""
+    lines = LIST.read_text(encoding="utf-8").splitlines()
+    return {(duty, action, kind) for duty, action, kind in (line.split(" ", 2) for line in lines)}
+
+
+def keep(used: Iterable[Grant]) -> None:
+    """Write rights.txt."""
+    LIST.write_text("".join(f"{' '.join(grant)}\n" for grant in sorted(used)), encoding="utf-8")
+
+
+def problems(found: Record, whole: bool) -> list[str]:
+    """What does not go with rights.txt; when not all tests ran, what they would have made use of is not missed."""
+    known = kept()
+    more = [f"not in rights.txt: {' '.join(grant)}" for grant in sorted(found.used - known)]
+    less = [f"in rights.txt, and nothing asks for it: {' '.join(grant)}" for grant in sorted(known - found.used)]
+    refused = [
+        f"refused: {' '.join(each)}" for each in sorted(found.refused) if not any(rule.fits(each) for rule in REFUSED)
+    ]
+    return [*more, *(less if whole else []), *refused]
