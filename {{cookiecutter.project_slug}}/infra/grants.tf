@@ -99,7 +99,8 @@ locals {
 
 # Look at the endpoints and delete them: nothing can be made with it.
 locals {
-  destroy = concat(local.end_scaling, local.keep_stopped, local.use_key, [
+  destroy = concat(local.end_scaling, local.keep_stopped, [
+    { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.key },
     {
       Effect   = "Allow"
       Action   = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"]

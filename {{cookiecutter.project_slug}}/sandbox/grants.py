@@ -107,7 +107,8 @@ def destroy(project: Project, environment: Environment) -> dict[str, Any]:
     endpoints = _sagemaker(project, environment, "endpoint", _served(environment))
     looking = _allow(["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], endpoints)
     ending = scaling_grants.end(project, environment, _served(environment))
-    return _document([looking, *ending, *hours.keep_stopped(environment), *_key(environment)])
+    keeping = [_allow(["kms:Decrypt", "kms:GenerateDataKey"], [environment.kms_key])] if environment.kms_key else []
+    return _document([looking, *ending, *hours.keep_stopped(environment), *keeping])
 
 
 def prune(project: Project, environment: Environment) -> dict[str, Any]:
