@@ -29,12 +29,12 @@ LOOKING = " ".join(PEOPLE)
 
 WHO_MAY: dict[str, tuple[str, str, str]] = {
     # Deed: the roles of feature, dev and prod that may do it in their own environment.
-    "train": ("train deploy", "deploy", "deploy"),
+    "train": ("train", "", ""),
     "train under another role": ("", "", ""),
     "register for approval": ("train deploy", "deploy", "deploy"),
     "register as approved": ("train deploy", "deploy", ""),
-    "approve": ("train deploy", "deploy approve", "approve"),
-    "reject": ("train deploy", "deploy approve", "deploy approve"),
+    "approve": ("deploy", "deploy approve", "approve"),
+    "reject": ("deploy", "deploy approve", "deploy approve"),
     "see a version": (
         f"train deploy prune {LOOKING}",
         f"deploy approve prune monitor schedule hours {LOOKING}",
@@ -50,8 +50,8 @@ WHO_MAY: dict[str, tuple[str, str, str]] = {
     "change an endpoint": ("", "deploy", "deploy"),
     "ask an endpoint": ("", "deploy", "deploy"),
     "delete an endpoint": ("", "deploy destroy schedule hours", "deploy destroy schedule"),
-    "delete a configuration": ("", "deploy prune", "deploy prune"),
-    "delete a model": ("", "deploy prune", "deploy prune"),
+    "delete a configuration": ("", "prune", "prune"),
+    "delete a model": ("", "prune", "prune"),
     "scale an endpoint": ("", "deploy schedule hours", "deploy schedule"),
     "stop a rollout": ("", "deploy", "deploy"),
     "calm an alarm": ("", "", ""),

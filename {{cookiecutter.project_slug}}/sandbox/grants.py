@@ -66,7 +66,6 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
             # Of the later ones too: the report compares a new model with what serves there.
             *(statement for each in project.environments for statement in _group(project, each)),
             _allow(["sagemaker:CreateModelPackage"], _created(project, environment)),
-            _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment)),
             *_watch(project, environment),
             _pass_role(environment),
             _allow(["iam:SimulatePrincipalPolicy"], [environment.execution_role]),
