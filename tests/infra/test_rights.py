@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +116,44 @@ def test_what_is_made_use_of_is_granted(granted: set[str], used: set[str]) -> No
 
 def test_what_is_only_known_to_be_needed_is_granted(granted: set[str]) -> None:
     assert sorted(IMPLICIT.keys() - granted) == []
+
+
+SETTINGS = """
+project: churn
+region: eu-west-1
+environments: [{name: feature, account: "111111111111"}, {name: dev, account: "111111111111", endpoint: {}}]
+"""
+DEPLOY = "arn:aws:iam::111111111111:role/churn-dev-deploy"
+ASKED = (
+    ("sagemaker:InvokeEndpoint", "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/churn-dev", True),
+    ("s3:GetObject", "arn:aws:s3:::churn-feature-111111111111/models/one/model.tar.gz", True),
+    ("sagemaker:DeleteModel", "arn:aws:sagemaker:eu-west-1:111111111111:model/churn-dev-1", False),
+)
+
+
+def test_what_is_asked_for_is_held_against_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mlops.yaml").write_text(SETTINGS)
+    monkeypatch.setenv(rights.FOLDER, str(tmp_path))
+    monkeypatch.setattr(rights, "LIST", tmp_path / "rights.txt")
+    lines = [
+        json.dumps({"role": DEPLOY, "action": action, "resource": resource, "context": {}, "allowed": allowed})
+        for action, resource, allowed in ASKED
+    ]
+    _, file = rights.noted(tmp_path / "mlops.yaml")
+    Path(file).write_text("\n".join(lines))
+    (tmp_path / "rights.txt").write_text(
+        "deploy s3:GetObject BEFORE/models/*\ndeploy sagemaker:UpdateEndpoint endpoint/OWN\n"
+    )
+
+    found = rights.recorded(tmp_path)
+
+    more = "not in rights.txt: deploy sagemaker:InvokeEndpoint endpoint/OWN"
+    less = "in rights.txt, and nothing asks for it: deploy sagemaker:UpdateEndpoint endpoint/OWN"
+    refused = f"refused: deploy {ASKED[-1][0]} {ASKED[-1][1]}"
+    assert rights.problems(found, whole=True) == [more, less, refused]
+    assert rights.problems(found, whole=False) == [more, refused]
+    rights.keep(found.used)
+    assert rights.problems(found, whole=True) == [refused]
 
 
 @pytest.mark.slow
