@@ -44,6 +44,9 @@ IMPLICIT: dict[str, str] = {
     "deploy sagemaker:StopProcessingJob processing-job/OWN": CANCELLED,
     "deploy sagemaker:StopTransformJob transform-job/OWN": CANCELLED,
     "train sagemaker:StopProcessingJob processing-job/OWN": CANCELLED,
+    "train sagemaker:ListTags processing-job/OWN": (
+        "the commits that wait for a job, of whatever kind, are its tags: src/mlops/retraining/waiting.py"
+    ),
     "prune sagemaker:DescribeModelPackage model-package/OWN/*": (
         "where the files of a version without a fingerprint lie: folders_of in src/mlops/registry/prune.py"
     ),
@@ -65,7 +68,7 @@ IMPLICIT: dict[str, str] = {
         )
     },
     **{
-        f"image ecr:{action} repository/churn": DOCKER
+        f"image ecr:{action} repository/PROJECT": DOCKER
         for action in (
             "BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage",
             "UploadLayerPart",

@@ -104,6 +104,7 @@ class Role:
             return "role"
         if ":key/" in resource:
             return "key"
+        kind = re.sub(f"^repository/{re.escape(self.project.name)}$", "repository/PROJECT", kind)
         ends = "(?:-champion|-challenger|-[0-9]{12}|-\\*)?"
         return re.sub(f"{re.escape(self.project.name)}-({'|'.join(names)}){ends}", place, kind)
 

@@ -37,7 +37,6 @@ locals {
         Resource = [for kind in keys(local.job_kinds) : "arn:aws:sagemaker:${local.here}:${kind}/${local.prefix}-*"]
       },
       { Effect = "Allow", Action = "sagemaker:CreateModelPackage", Resource = local.created },
-      { Effect = "Allow", Action = "iam:SimulatePrincipalPolicy", Resource = local.environment.execution_role },
     ],
   )
 

@@ -68,7 +68,6 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
             _allow(["sagemaker:CreateModelPackage"], _created(project, environment)),
             *_watch(project, environment),
             _pass_role(environment),
-            _allow(["iam:SimulatePrincipalPolicy"], [environment.execution_role]),
             *_key(environment),
         ]
     )
