@@ -51,7 +51,7 @@ GATES = {
     ("dev", "monitor"): {"dev"},
     ("dev", "approve"): {"dev-approval"},
     ("dev", "prune"): set(),
-    ("dev", "schedule"): set(),
+    ("dev", "schedule"): {"dev"},
     ("dev", "hours"): set(),
     ("dev", "scheduler"): set(),
     ("dev", "execution"): set(),
@@ -60,15 +60,18 @@ GATES = {
     ("prod", "monitor"): {"prod"},
     ("prod", "approve"): {"prod-approval", "prod-challenger-approval"},
     ("prod", "prune"): set(),
-    ("prod", "schedule"): set(),
+    ("prod", "schedule"): {"prod"},
     ("prod", "execution"): set(),
     **{
         (environment, role): set()
         for environment in ACCOUNTS
-        for role in ("dispatch", "data-scientist", "ml-engineer", "operations")
+        # To apply asks for main too, which these subjects do not say: test_planning.py.
+        for role in ("dispatch", "data-scientist", "ml-engineer", "operations", "apply")
     },
 }
 """The environments of GitHub in which a role is taken on."""
+PLANS = {"pull_request", "ref:refs/heads/main"}
+"""Where a plan is made: no fork's pull request has a token."""
 
 
 def subjects() -> Iterator[str]:
@@ -125,11 +128,13 @@ def test_terraforms_roles_trust_their_environments_of_the_repository_and_nothing
         if role["RoleName"].startswith(f"churn-{environment}-")
     }
 
-    assert {role: let(document, account) for role, document in documents.items()} == {
+    wanted = {
         role: {f"repo:{NEW}:environment:{gate}" for gate in gates}
         for (name, role), gates in GATES.items()
         if name == environment
     }
+    wanted["plan"] = {f"repo:{NEW}:{place}" for place in PLANS}
+    assert {role: let(document, account) for role, document in documents.items()} == wanted
 
 
 @pytest.mark.slow
