@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import boto3
@@ -25,6 +26,9 @@ ATTEMPTS = int(os.environ.get("AWS_MAX_ATTEMPTS", "8"))
 RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=70)
 """botocore's adaptive mode slows down when AWS throttles, and tries 5xx answers again."""
 
+_SESSIONS: dict[tuple[object, ...], boto3.Session] = {}
+_MAKING = Lock()
+
 
 def duty_in(settings: Settings, environment: Environment) -> Duty:
     """The duty that fills an environment's group: the first trains, the others deploy what they are given."""
@@ -35,14 +39,25 @@ def session(settings: Settings, environment: Environment, duty: Duty) -> boto3.S
     """A session that acts in an environment's account.
 
     On the sandbox, and with MLOPS_ASSUME_ROLES=1 on AWS, it holds the role of the duty and no more, as a workflow
-    does; else it has whatever credentials the shell or the workflow has.
+    does; else it has whatever credentials the shell or the workflow has. It is made once for the same credentials:
+    its clients, which take longer to make than most calls, are kept with it.
 
     Raises:
         Failure: the role can not be assumed, or the credentials are another account's.
     """
+    assumes = settings.aws == "sandbox" or os.environ.get("MLOPS_ASSUME_ROLES") == "1"
+    role = environment.role(duty) if assumes else None
+    shell = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    key = (settings.aws, settings.region, environment.account, role, shell)
+    if key not in _SESSIONS:
+        _SESSIONS[key] = _acting(settings, environment, role)
+    return _SESSIONS[key]
+
+
+def _acting(settings: Settings, environment: Environment, role: str | None) -> boto3.Session:
     start = base(settings, environment)
-    if settings.aws == "sandbox" or os.environ.get("MLOPS_ASSUME_ROLES") == "1":
-        return assumed(start, environment.role(duty), settings.region)
+    if role is not None:
+        return assumed(start, role, settings.region)
     # In another account nothing is there, which looks as if nothing had been made yet.
     if (account := account_of(start)) != environment.account:
         raise Failure(
@@ -136,7 +151,9 @@ def assumed(start: boto3.Session, role: str, region: str) -> boto3.Session:
 @cache
 def client(session: boto3.Session, service: str) -> Any:
     """The session's client of a service; made once, since making one reads megabytes of botocore's models."""
-    return session.client(service, config=RETRIES)  # type: ignore[call-overload]
+    # Two threads may make clients of one session in turn only.
+    with _MAKING:
+        return session.client(service, config=RETRIES)  # type: ignore[call-overload]
 
 
 def code_of(error: Exception) -> str:
