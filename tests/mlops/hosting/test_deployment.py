@@ -186,11 +186,11 @@ def test_a_version_that_does_not_start_stays_approved(world: Any) -> None:
     second = world.in_dev("second")
     real = endpoints.update
 
-    def without_artefact(*given: Any) -> None:
+    def without_artefact(*given: Any) -> bool:
         # The bucket loses the artefact between CreateModel and the start of the fleet: not the model's fault.
         bucket, _, key = second.artefact.removeprefix("s3://").partition("/")
         world.client(world.dev, "s3").delete_object(Bucket=bucket, Key=key)
-        real(*given)
+        return real(*given)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(endpoints, "update", without_artefact)
