@@ -21,7 +21,8 @@ PACKAGE = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod-cha
 
 
 def event(source: str, kind: str, **detail: Any) -> dict[str, Any]:
-    return {"id": "1", "source": source, "detail-type": kind, "detail": detail, "resources": [], "version": "0"}
+    found = {"source": source, "detail-type": kind, "detail": detail}
+    return {"id": "1", "time": "2026-11-21T10:00:00Z", "resources": [], "version": "0", **found}
 
 
 def approval(group: str = "churn-prod-champion", status: str = "Approved") -> dict[str, Any]:
