@@ -5,15 +5,20 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlops import storage
+from mlops import access, storage
+from mlops.cli import model as model_commands
+from mlops.compute import attempts, jobs, runs
 from mlops.errors import DigestMismatch, Failure
 from mlops.quality import gate
-from mlops.registry import packages, promotion, registration
+from mlops.registry import lineage, packages, promotion, registration
 from mlops.registry.packages import ModelPackage
+from mlops.retraining import waiting
+from mlops.retraining.waiting import StillTraining
 from mlops.settings import project as settings
 
 SCORE = """
@@ -59,14 +64,16 @@ class Team:
     def __init__(self, world: Any, root: Path) -> None:
         self.world, self.settings = world, settings.load(root)
 
-    def register(self, quality: str, numbers: range) -> ModelPackage:
+    def register(self, quality: str, numbers: range, after: str = "") -> ModelPackage:
         world, session = self.world, self.world.session(self.world.feature)
         lineage = dataclasses.replace(world.lineage(), commit=git(self.settings.root, "rev-parse", "HEAD"))
         home = f"s3://churn-feature-111111111111/jobs/{lineage.fingerprint}"
         storage.write(session, f"{home}/report/predictions.csv", predicted(quality, numbers))
         storage.write(session, f"{home}/prepared/test.parquet", rows(numbers))
         model = dataclasses.replace(world.model(quality), report=f"{home}/report/", prepared=f"{home}/prepared/")
-        return registration.register(self.settings, world.feature, model, lineage, "", "somebody", world.progress)
+        return registration.register(
+            self.settings, world.feature, model, lineage, "", "somebody", world.progress, after
+        )
 
     def promote(self, package: ModelPackage, environment: Any) -> ModelPackage:
         (found,) = promotion.promote(self.settings, environment, package.fingerprint, self.world.progress)
@@ -125,6 +132,57 @@ def test_on_changed_data_what_serves_is_asked_once_and_every_gate_compares_all_r
         assert (found["rows"], found["common"]) == (200, 200)
         (judgement,) = found["judgements"]
         assert (judgement["serving"], judgement["word"]) == (pytest.approx(0.9162907), "better")
+
+
+@pytest.mark.slow
+def test_a_gate_whose_job_outlasts_the_session_leaves_it_to_be_taken_up(
+    team: Team, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, score = tmp_path / "go", team.settings.root / "src" / "churn" / "score.py"
+    score.write_text(f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)\n{SCORE}")
+    git(team.settings.root, "commit", "--quiet", "--all", "--message", "slower")
+    team.promote(team.register("bad", OLD), world.dev)
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", "team/churn/.github/workflows/feature.yml@refs/heads/feature/a")
+    monkeypatch.setenv(access.WAITS_UNTIL, "1")
+
+    with pytest.raises(StillTraining, match="the workflow training-finished goes on with it") as left:
+        team.register("good", NEW)
+
+    session = world.session(world.feature)
+    job = attempts.describe(session, "processing", left.value.job)
+    assert job is not None
+    commit = git(team.settings.root, "rev-parse", "HEAD")
+    assert waiting.of(session, job) == [waiting.Waiting(commit, "feature.yml", "feature/a")]
+    go.touch()
+    attempts.wait(session, job, world.progress)
+    package = team.register("good", NEW, after=left.value.job)
+    assert package.metadata["gate_answers"].endswith(left.value.job)
+
+
+def test_where_nobody_is_told_of_a_jobs_end_its_run_is_to_be_run_again(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = attempts.Job("processing", "churn-prod-score-01234567-1", "InProgress", "", {})
+    monkeypatch.setattr(attempts, "describe", lambda *given: job)
+    monkeypatch.setattr(waiting, "note", lambda *given: pytest.fail("a note that nobody reads"))
+    run = SimpleNamespace(recipe=world.settings, environment=world.prod, session=None)
+
+    with pytest.raises(StillTraining, match="when the job has ended, run this one again: it goes on with it"):
+        runs.left(run, SimpleNamespace(name="score"), job)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_gate_that_is_taken_up_after_its_job_has_failed_starts_none(team: Team, world: Any) -> None:
+    team.promote(team.register("stubborn", OLD), world.dev)
+    world.forget_calls()
+    team.register("good", NEW)
+    (job,) = team.jobs(world.feature)
+    world.forget_calls()
+
+    package = team.register("good", NEW, after=job["ProcessingJobName"])
+
+    assert world.calls("CreateProcessingJob") == []
+    assert "can not answer the new test set" in package.metadata["gate_answers"]
 
 
 def test_on_the_same_test_set_nothing_is_started(team: Team, world: Any) -> None:
@@ -204,3 +262,24 @@ def test_a_report_starts_no_job(team: Team, world: Any) -> None:
     assert world.calls("CreateProcessingJob") == []
     assert found.answers is not None
     assert found.answers.how.endswith("no job has scored it on the new test set yet")
+
+
+def test_a_registration_that_waits_no_longer_ends_well_and_has_nothing_run_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = attempts.Job("processing", "churn-feature-score-01234567-1", "InProgress", "", {})
+
+    def register(*given: Any) -> None:
+        assert given[-1] == "ended"
+        raise StillTraining("score", job)
+
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setattr(model_commands, "opened", lambda env: (SimpleNamespace(project="churn"), None))
+    monkeypatch.setattr(lineage, "of", lambda project: None)
+    monkeypatch.setattr(jobs, "trained_model", lambda project, environment: None)
+    monkeypatch.setattr(registration, "register", register)
+
+    model_commands.register(after="ended")
+
+    assert (tmp_path / "outputs").read_text() == "trained=false\n"
+    assert capsys.readouterr().out.startswith(f"still training: score: job {job.name} is still at it")

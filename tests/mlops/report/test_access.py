@@ -1,9 +1,16 @@
 """What a job of a workflow is told of its role, and when it is told that there is nothing to do yet."""
 
+import math
+import time
+
 import pytest
 
 from mlops import access
+from mlops.cli import workflow as workflow_commands
 from mlops.errors import BadInput
+from mlops.settings import project as settings_of_project
+from mlops.settings.compute import Stage
+from mlops.settings.criteria import Comparison
 
 ACCOUNT = "arn:aws:iam::{}:role/churn-{}"
 
@@ -52,6 +59,31 @@ def test_the_session_is_no_longer_than_the_roles_allow(project):
     found = access.access(longer, longer.environment("feature"), "train", first_push=False)
 
     assert found.seconds == access.LONGEST_SECONDS
+
+
+def test_commands_wait_for_the_gates_job_until_shortly_before_the_session_ends(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_ENV", str(tmp_path / "variables"))
+    monkeypatch.setattr(settings_of_project, "load", lambda: project)
+    monkeypatch.delenv(access.WAITS_UNTIL, raising=False)
+    assert access.waits_until() == math.inf
+
+    workflow_commands.roles(env="feature", duty="train")
+    name, _, value = (tmp_path / "variables").read_text().strip().partition("=")
+    monkeypatch.setenv(name, value)
+
+    seconds = access.access(project, project.environment("feature"), "train", first_push=False).seconds
+    left = access.waits_until() - time.monotonic()
+    assert seconds - access.SHORTEST_SECONDS < left < seconds - 300
+
+
+def test_a_session_that_promotes_lasts_for_the_gates_job_also_where_it_has_no_settings_of_its_own(project):
+    compares = project.model_copy(
+        update={"comparison": Comparison(positive="yes", metrics=({"metric": "log_loss", "may_lose": 0.1},))}
+    )
+
+    alone, with_job = (access.session_seconds(each, each.environment("dev"), "deploy") for each in (project, compares))
+
+    assert with_job == alone + Stage().longest_seconds
 
 
 def test_a_project_on_the_sandbox_is_told_what_to_write(project):

@@ -1,13 +1,16 @@
 """Access: the role that a job of a workflow takes on in AWS, for how long, and whether there is an AWS at all."""
 
+import math
+import os
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import BadInput
 from mlops.hosting import rollouts
-from mlops.settings.compute import SCORING
+from mlops.settings.compute import SCORING, Stage
 from mlops.settings.project import FILE, Environment, Settings
 from mlops.setup import terraform
 
@@ -27,6 +30,10 @@ VALUES = Path("infra") / "environments"
 """Where Terraform is told, in a file for each environment, whose workflows may take its roles on."""
 
 TRUSTED = re.compile(r'^[ \t]*"?github_repository"?[ \t]*=[ \t]*"[^"]+"', re.MULTILINE)
+
+
+WAITS_UNTIL = "MLOPS_WAITS_UNTIL"
+"""Variable of the steps of a workflow's job: the second since 1970 from which its commands wait for no job any more."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,17 @@ def longest_wait(settings: Settings) -> int:
     return min(jobs, int(settings.wait_minutes * 60))
 
 
+def variables(found: Access) -> dict[str, str]:
+    """What the later steps of a job are told of its session, which begins now; half the reserve is for the end."""
+    return {WAITS_UNTIL: str(int(time.time() + found.seconds - SHORTEST_SECONDS / 2))}
+
+
+def waits_until() -> float:
+    """When commands of this job wait no longer, by the clock of `time.monotonic`; at a desk they wait without end."""
+    given = os.environ.get(WAITS_UNTIL)
+    return time.monotonic() + float(given) - time.time() if given else math.inf
+
+
 def session_seconds(settings: Settings, environment: Environment, duty: str) -> int:
     """How long a duty waits at most: for its jobs one after the other, or for the gate's job and a rollout."""
     waits = INFRASTRUCTURE.get(duty, 0)
@@ -166,6 +184,6 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
         waits = 2 * max(
             rollouts.longest(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint
         )
-        if (score := settings.stages.get(SCORING)) and settings.comparison is not None:
-            waits += score.longest_seconds
+        if settings.comparison is not None:
+            waits += settings.stages.get(SCORING, Stage()).longest_seconds
     return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

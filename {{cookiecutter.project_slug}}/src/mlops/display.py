@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Progress = Callable[[str], None]
 
@@ -86,11 +86,11 @@ def warning(message: str) -> None:
     print(f"! {message}", file=sys.stderr)
 
 
-def write_outputs(values: dict[str, str]) -> None:
-    """Hand values to the later steps of a workflow, through the file that GitHub names.
+def write_outputs(values: dict[str, str], file: Literal["GITHUB_OUTPUT", "GITHUB_ENV"] = "GITHUB_OUTPUT") -> None:
+    """Hand values to the later steps of a workflow, as outputs or as variables, through the file that GitHub names.
 
-    Source: docs.github.com, Workflow commands, "Setting an output parameter".
+    Source: docs.github.com, Workflow commands, "Setting an output parameter", "Setting an environment variable".
     """
-    if path := os.environ.get("GITHUB_OUTPUT"):
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.writelines(f"{name}={value}\n" for name, value in values.items())
+    if path := os.environ.get(file):
+        with Path(path).open("a", encoding="utf-8") as opened:
+            opened.writelines(f"{name}={value}\n" for name, value in values.items())

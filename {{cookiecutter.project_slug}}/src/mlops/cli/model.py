@@ -2,13 +2,16 @@
 
 import math
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlops import display
 from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened
 from mlops.errors import BadInput, Failure
+
+if TYPE_CHECKING:
+    from mlops.retraining.waiting import StillTraining
 
 app = typer.Typer()
 
@@ -48,13 +51,20 @@ def run(
     try:
         model = jobs.run_pipeline(project, environment, display.progress, until=until, after=after)
     except StillTraining as still:
-        display.write_outputs({"trained": "false"})
-        github.summary(f"## {project.project}: still training\n\n{still}.\n")
-        display.show({"trained": False, "job": still.job}, f"still training: {still}", json)
+        left(project.project, still, json)
         return
     display.write_outputs({"trained": "true"})
     metrics = ", ".join(f"{name} {metric.value:.4g}" for name, metric in model.metrics.items())
     display.show(model, f"trained: {metrics}\n  {model.artefact}", json)
+
+
+def left(project: str, still: "StillTraining", json: bool) -> None:
+    """Say that a run leaves a job that is still at it, and have nothing after it run."""
+    from mlops import github
+
+    display.write_outputs({"trained": "false"})
+    github.summary(f"## {project}: still training\n\n{still}.\n")
+    display.show({"trained": False, "job": still.job}, f"still training: {still}", json)
 
 
 @app.command()
@@ -68,19 +78,29 @@ def fingerprint(json: JsonFlag = False) -> None:
 
 
 @app.command()
-def register(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
+def register(
+    env: EnvironmentOption = "feature",
+    after: Annotated[
+        str, typer.Option("--after", help="A job that has ended; one that failed is not tried again.")
+    ] = "",
+    json: JsonFlag = False,
+) -> None:
     """Register what was trained from this commit, if it passes the gate. Example: mlops register --env feature"""
     from mlops import actor, github
     from mlops.compute import jobs
     from mlops.registry import lineage, registration
+    from mlops.retraining.waiting import StillTraining
 
     project, environment = opened(env)
     origin = lineage.of(project)
     model = jobs.trained_model(project, environment)
-    package = registration.register(
-        project, environment, model, origin, github.run_url(), registered_by=actor.who(), progress=display.progress
-    )
-    display.write_outputs({"package": package.arn, "version": str(package.version)})
+    who, run = actor.who(), github.run_url()
+    try:
+        package = registration.register(project, environment, model, origin, run, who, display.progress, after)
+    except StillTraining as still:
+        left(project.project, still, json)
+        return
+    display.write_outputs({"trained": "true", "package": package.arn, "version": str(package.version)})
     display.show(package, f"registered: {package.group} version {package.version} ({package.status})", json)
 
 

@@ -29,6 +29,8 @@ def roles(
     if found.why_not:
         github.summary(f"## {project.project}: nothing to do yet\n\n{found.why_not}.\n")
     display.write_outputs(found.outputs())
+    if found.role:
+        display.write_outputs(access.variables(found), "GITHUB_ENV")
     sentence = f"role: {found.role or 'none'}, for {found.seconds} s" if found.ready else f"not yet: {found.why_not}"
     display.show(found, sentence, json)
 

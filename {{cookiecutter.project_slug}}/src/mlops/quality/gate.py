@@ -49,6 +49,7 @@ def of_trained(
     lineage: "Lineage",
     progress: Callable[[str], None],
     start: bool = True,
+    after: str = "",
 ) -> Decision:
     """What the gate says of a model that was just trained, against what serves in the environment after this one.
 
@@ -62,16 +63,17 @@ def of_trained(
         lineage: what it was made from.
         progress: told what begins and what ends.
         start: what serves may be scored anew by a job.
+        after: name of a job that has ended and is taken up: when it has failed, none is started again.
     """
-    after = settings.after(environment)
+    following = settings.after(environment)
     new = Candidate(model.metrics, f"{model.report}{predictions.FILE}", model.baseline)
-    if after is None or not (settings.comparison or settings.data):
+    if following is None or not (settings.comparison or settings.data):
         return decide(session, settings, new)
-    serving = newest_approved(session, packages.group_arn(settings.region, after.account, after.group))
+    serving = newest_approved(session, packages.group_arn(settings.region, following.account, following.group))
     if serving is None:
-        return decide(session, settings, new, note=f"nothing serves in {after.name} yet")
+        return decide(session, settings, new, note=f"nothing serves in {following.name} yet")
     if serving.fingerprint == lineage.fingerprint:
-        return decide(session, settings, new, note=f"it is what serves in {after.name}")
+        return decide(session, settings, new, note=f"it is what serves in {following.name}")
     here = packages.find(session, environment.group, serving.fingerprint)
     if here is None or here.digest != serving.digest:
         why = f"not compared with {serving.name}: {environment.group} does not hold the same artefact"
@@ -82,7 +84,7 @@ def of_trained(
         there = model.prepared and storage.exists(session, uri)
         return TestSet(uri, storage.digest(session, uri)) if there else None
 
-    scorer = Scorer(session, settings, environment, lineage.fingerprint, test, lineage.commit, progress, start)
+    scorer = Scorer(session, settings, environment, lineage.fingerprint, test, lineage.commit, progress, start, after)
     return decide(session, settings, new, serving.name, here, scorer)
 
 

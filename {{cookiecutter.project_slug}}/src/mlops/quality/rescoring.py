@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import boto3
 
-from mlops import git, storage
+from mlops import access, git, storage
 from mlops.compute import checkout, imports, pipeline, runs
 from mlops.compute.attempts import Job, ScriptFailed
 from mlops.compute.runs import Run, Source
@@ -64,6 +64,8 @@ class Scorer:
         commit: whose score.py is run.
         progress: told what begins and what ends.
         start: a job may be started; else only what one has made already is found.
+        after: name of a job that has ended and is taken up: when it has failed, none is started again.
+        until: when it waits for its job no longer, by the clock of `time.monotonic`.
     """
 
     session: boto3.Session
@@ -74,6 +76,8 @@ class Scorer:
     commit: str = "HEAD"
     progress: Callable[[str], None] = field(default=lambda line: None)
     start: bool = True
+    after: str = ""
+    until: float = field(default_factory=access.waits_until)
 
 
 def answers(scorer: Scorer, serving: ModelPackage) -> Answers:
@@ -112,6 +116,7 @@ def scored(scorer: Scorer, serving: ModelPackage, test: TestSet) -> Job:
         NotFound: the commit has no score.py; or there is no such job, and none may be started.
         DigestMismatch: its artefact is not the one that was registered.
         ScriptFailed: the model can not answer these rows.
+        StillTraining: the job is at it longer than this run may wait.
         Failure: the job fails otherwise, or AWS refuses it.
     """
     settings = scorer.settings
@@ -123,7 +128,8 @@ def scored(scorer: Scorer, serving: ModelPackage, test: TestSet) -> Job:
         on = {"stages": {**recipe.stages, SCORING: recipe.stages.get(SCORING, Stage())}}
         # Whatever the project's image is now: a model runs in the one that it was made in.
         own = recipe.model_copy(update={"image": Image.model_construct(uri=serving.image), **on})
-        run = Run(own, scorer.environment, scorer.session, commit, settings.root, scorer.progress)
+        place = (scorer.environment, scorer.session, commit, settings.root)
+        run = Run(own, *place, scorer.progress, scorer.until, scorer.after)
         stage = pipeline.Stage(
             name=SCORING,
             code=imports.needed(script, recipe.package, recipe.root),

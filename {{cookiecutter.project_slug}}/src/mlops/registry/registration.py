@@ -35,6 +35,7 @@ def register(
     run_url: str,
     registered_by: str,
     progress: Callable[[str], None] = lambda line: None,
+    after: str = "",
 ) -> ModelPackage:
     """Register a trained model, if it passes the gate. A model that is registered already stays as it is.
 
@@ -46,8 +47,10 @@ def register(
         run_url: address of the workflow run; empty elsewhere.
         registered_by: who runs this.
         progress: told what begins and what ends.
+        after: name of a job that has ended and is taken up: when it has failed, the gate does not start it again.
 
     Raises:
+        StillTraining: the job of the gate is at it longer than this run may wait.
         Failure: the gate refuses the model, by a threshold or against what serves where it goes next; or its training
             job did not make this artefact.
         DigestMismatch: the artefact is not the one that was trained.
@@ -57,7 +60,7 @@ def register(
     if existing := packages.find(session, environment.group, lineage.fingerprint):
         return existing
     refuse_other_artefact(session, model)
-    decision = gate.of_trained(session, settings, environment, model, lineage, progress)
+    decision = gate.of_trained(session, settings, environment, model, lineage, progress, after=after)
     verdicts.refuse(decision)
     own = into_bucket(session, environment, model, lineage.fingerprint)
     beside = {"baseline_uri": own.baseline, **gate_files(session, environment, lineage.fingerprint, decision)}

@@ -141,17 +141,20 @@ def told(settings: Settings, name: str, taken: list[TakenUp]) -> str:
     return "\n".join(lines if taken else [*lines, "No commit waits for it: nothing to do."]) + "\n"
 
 
-def left(job: Job, stage: str) -> str:
+def left(job: Job, stage: str, taken_up: bool) -> str:
     """What a run that waits no longer says of the job that it leaves."""
+    goes_on = "the workflow training-finished goes on with it; so does a second run of this one"
+    if not taken_up:
+        goes_on = "run this one again: it goes on with it"
     return (
         f"{stage}: job {job.name} is still at it ({job.status}). Nothing is registered yet: when the job has "
-        "ended, the workflow training-finished goes on with it; so does a second run of this one"
+        f"ended, {goes_on}"
     )
 
 
 class StillTraining(Failure):
     """A job takes longer than a run may wait: it goes on by itself, and the run that comes after it adopts it."""
 
-    def __init__(self, stage: str, job: Job) -> None:
-        super().__init__(left(job, stage))
+    def __init__(self, stage: str, job: Job, taken_up: bool = True) -> None:
+        super().__init__(left(job, stage, taken_up))
         self.job = job.name
