@@ -17,11 +17,11 @@ locals {
       missing   = "notBreaching"
       about     = "The model takes longer than ${var.latency_limit_ms} ms"
     }
-    # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
+    # No role may measure in that namespace: only SetAlarmState raises it, which is how a person stops a rollout.
     # With no data to judge by it stays as it was set; notBreaching would calm it after a period.
     manual = {
       metric    = "StoppedByHand"
-      namespace = "mlops"
+      namespace = "mlops/by-hand"
       statistic = "Sum"
       threshold = 1
       missing   = "ignore"

@@ -8,7 +8,13 @@ locals {
 
   # Jobs and endpoints: read and write the bucket, log, measure, see their alarms (auto-rollback asks for that).
   execution = concat(local.use_bucket, local.use_key, local.enter_network, [
-    { Effect = "Allow", Action = "cloudwatch:PutMetricData", Resource = "*" },
+    {
+      Effect   = "Allow"
+      Action   = "cloudwatch:PutMetricData"
+      Resource = "*"
+      # What the alarms on drift and by hand look at: the code of a branch may not raise production's.
+      Condition = { StringNotLike = { "cloudwatch:namespace" = ["mlops", "mlops/*"] } }
+    },
     { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.watched_arns },
     {
       Effect   = "Allow"

@@ -103,13 +103,13 @@ def _alarms(described: Project, environment: Environment, endpoint: str) -> None
 _EVERYWHERE: dict[str, dict[str, Any]] = {
     "errors": {"metric_name": "Invocation5XXErrors", "statistic": "Sum", "threshold": 1.0},
     "latency": {"metric_name": "ModelLatency", "statistic": "Average", "threshold": LATENCY_LIMIT_MICROSECONDS},
-    # No metric of that name is ever sent: only SetAlarmState raises it, which is how a person stops a rollout.
+    # No role may measure in that namespace: only SetAlarmState raises it, which is how a person stops a rollout.
     # With no data to judge by it stays as it was set; notBreaching would calm it after a period.
     "manual": {
         "metric_name": "StoppedByHand",
         "statistic": "Sum",
         "threshold": 1.0,
-        "namespace": "mlops",
+        "namespace": "mlops/by-hand",
         "treat_missing_data": "ignore",
     },
     # Measured once a day: between two measurements it stays as the last one said.

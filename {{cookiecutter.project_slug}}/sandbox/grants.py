@@ -31,10 +31,12 @@ _KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
 
 def execution(project: Project, environment: Environment) -> dict[str, Any]:
     """What jobs and endpoints do: read and write the environment's bucket, log, measure, see their alarms."""
+    # What the alarms on drift and by hand look at: the code of a branch may not raise production's.
+    others = {"StringNotLike": {"cloudwatch:namespace": ["mlops", "mlops/*"]}}
     return _document(
         [
             *_bucket(environment.bucket, write=True),
-            _allow(["cloudwatch:PutMetricData"], ["*"]),
+            {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": others},
             _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
             _allow(
                 ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
