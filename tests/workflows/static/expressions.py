@@ -1,6 +1,7 @@
 """GitHub's expressions, as far as conditions of jobs and steps use them, and which jobs and steps run by them."""
 
 import re
+from functools import cache
 from typing import Any
 
 from static.documents import Document
@@ -15,14 +16,18 @@ Context = dict[str, Any]
 
 def holds(condition: str, context: Context) -> bool:
     """Whether a condition holds. `context` has the status of what came before under `status`."""
-    given = condition.strip().removeprefix("${{").removesuffix("}}").strip()
-    tokens = [match.group().strip() for match in TOKEN.finditer(given)]
-    if not any(word in given for word in STATUS):
-        tokens = ["success", "(", ")", "&&", "(", *tokens, ")"]
-    value, rest = either(tokens, context)
+    value, rest = either(list(tokens_of(condition)), context)
     if rest:
         raise ValueError(f"{condition}: cannot read from {' '.join(rest)}")
     return bool(value)
+
+
+@cache
+def tokens_of(condition: str) -> tuple[str, ...]:
+    """The parts of a condition; one that does not ask for the status asks for success beside its own."""
+    given = condition.strip().removeprefix("${{").removesuffix("}}").strip()
+    tokens = tuple(match.group().strip() for match in TOKEN.finditer(given))
+    return tokens if any(word in given for word in STATUS) else ("success", "(", ")", "&&", "(", *tokens, ")")
 
 
 def either(tokens: list[str], context: Context) -> tuple[Any, list[str]]:

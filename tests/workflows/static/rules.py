@@ -95,17 +95,17 @@ def permissions_of(repo: Repository, job: Document) -> dict[str, str]:
     return {scope: level for each in called["jobs"].values() for scope, level in permissions_of(repo, each).items()}
 
 
-def problems(repo: Repository) -> list[str]:
+def problems(repo: Repository) -> Iterator[str]:
     """All that breaks a rule."""
-    found = [*pins(repo), *references(repo)]
     for path, document in repo.workflows.items():
-        found += [f"{path}: {problem}" for problem in of_workflow(repo, document)]
+        yield from (f"{path}: {problem}" for problem in of_workflow(repo, document))
         for name, job in document["jobs"].items():
             for rule in (rights, locks, places, gates, times, calls, orders):
-                found += [f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job)]
+                yield from (f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job))
     for path, action in repo.actions.items():
-        found += [f"{path}: {problem}" for problem in of_action(action)]
-    return found
+        yield from (f"{path}: {problem}" for problem in of_action(action))
+    yield from pins(repo)
+    yield from references(repo)
 
 
 def pins(repo: Repository) -> Iterator[str]:

@@ -74,7 +74,7 @@ def test_the_steps_of_actions_hold_as_a_workflow(folder, repo):
 
 
 def test_our_own_rules_hold(repo):
-    assert rules.problems(repo) == []
+    assert list(rules.problems(repo)) == []
 
 
 def test_an_event_starts_the_jobs_and_commands_that_it_promises(repo):
