@@ -234,7 +234,7 @@ def as_soon_as_github_has_it_the_roles_trust_it(desk: Desk, monkeypatch: pytest.
     """The repository's name goes into the values and into the trust of the roles in one run."""
     values = desk.folder / "infra" / "environments" / "feature.tfvars"
     given = values.read_text()
-    values.write_text(given.replace("github_repository =", "# github_repository ="))
+    values.write_text(given.replace("github_repository ", "# github_repository "))
     with monkeypatch.context() as patch:
         for name, value in {**desk.variables, "AWS_ACCESS_KEY_ID": f"sandbox-{ACCOUNT}"}.items():
             patch.setenv(name, value)
