@@ -17,6 +17,9 @@ RULES = {
     "dev": {"drifted"},
     "prod": {"approved", "drifted"},
 }
+OTHERS = ("hours", "checks")
+"""Functions with a rule of the same name: test_hours.py and test_checks.py have them."""
+
 PACKAGE = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod-champion/7"
 
 
@@ -76,8 +79,8 @@ def patterns(cloud: Any, environment: str) -> dict[str, str]:
     events, prefix = cloud.client("events", environment), f"churn-{environment}-"
     found = {}
     for rule in events.list_rules(NamePrefix=prefix)["Rules"]:
-        if rule["Name"] == f"{prefix}hours":
-            continue  # test_hours.py has it.
+        if rule["Name"].removeprefix(prefix) in OTHERS:
+            continue
         targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
         assert [target["Arn"] for target in targets] == [function(cloud, environment)["FunctionArn"]]
         assert rule["State"] == "ENABLED"
@@ -167,3 +170,22 @@ def test_logs_end_failed_events_are_kept_and_all_is_under_the_key(
     assert table["SSEDescription"]["KMSMasterKeyArn"] == key
     assert made["Handler"] == "lambdas.dispatch.handler"
     assert made["Environment"]["Variables"]["GITHUB_REPOSITORY"] == "acme/churn"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_somebody_is_told_of_an_event_that_failed(applied: Any, terraform: Any, environment: str) -> None:
+    functions = applied.client("lambda", environment).list_functions()["Functions"]
+    names = {each["FunctionName"] for each in functions if each["FunctionName"].startswith(f"churn-{environment}-")}
+    alarms = {
+        each["Dimensions"][0]["Value"]: each
+        for each in applied.client("cloudwatch", environment).describe_alarms()["MetricAlarms"]
+        if each["Namespace"] == "AWS/SQS" and each["AlarmName"].startswith(f"churn-{environment}-")
+    }
+
+    assert alarms.keys() == {f"{name}-failed" for name in names}
+    assert f"churn-{environment}-dispatch" in names
+    for queue, alarm in alarms.items():
+        assert (alarm["AlarmName"], alarm["Dimensions"][0]["Name"]) == (queue, "QueueName")
+        assert alarm["AlarmActions"] == [terraform.outputs(environment)["topic"]]
+        assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
+        assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
