@@ -205,3 +205,24 @@ def terraform_configuration(terraform_program: str, tmp_path_factory: pytest.Tem
     file = tmp_path_factory.mktemp("terraform") / "terraform.rc"
     file.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{found[0]}"\n  }}\n}}\n')
     return file
+
+
+@pytest.fixture(scope="session")
+def rights_of_checks() -> Callable[[str, str, list[str]], set[tuple[str, str]]]:
+    """What the function that checks endpoints may do: it is run with that alone, and Terraform gives it no more."""
+
+    def rights(account: str, prefix: str, endpoints: list[str]) -> set[tuple[str, str]]:
+        here = f"eu-west-1:{account}"
+        table = f"arn:aws:dynamodb:{here}:table/{prefix}-checks"
+        found = {("dynamodb:GetItem", table), ("dynamodb:UpdateItem", table)}
+        for endpoint in endpoints:
+            found |= {
+                (f"sagemaker:{action}", f"arn:aws:sagemaker:{here}:endpoint/{endpoint}")
+                for action in ("DescribeEndpoint", "InvokeEndpoint")
+            }
+            found.add(("s3:GetObject", f"arn:aws:s3:::{prefix}-{account}/endpoints/{endpoint}/contracts/*"))
+        found.add(("sns:Publish", f"arn:aws:sns:{here}:{prefix}-alarms"))
+        found.add(("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{here}:secret:churn-slack-??????"))
+        return found
+
+    return rights

@@ -52,6 +52,7 @@ VARIABLES = {
     "delete_data": True,
     "functions": True,
     "workflow_applies": True,
+    "slack_secret": "churn-slack",
     "people": {
         person: {"principals": [f"arn:aws:iam::111111111111:role/sso/AWSReservedSSO_{name}_*"]}
         for person, name in {"data-scientist": "Science", "ml-engineer": "Models", "operations": "Rota"}.items()
@@ -293,3 +294,51 @@ def applied(applying: Terraform, bare: Cloud) -> Cloud:
     for environment, (code, printed) in applying.end().items():
         assert code == 0, f"{environment}: {printed[printed.find('Error:') :]}"
     return bare
+
+
+@pytest.fixture(scope="session")
+def policies_of_functions() -> Callable[..., dict[str, Any]]:
+    """See `of_functions`."""
+    return of_functions
+
+
+def of_functions(
+    account: str, name: str, key: str, documents: dict[str, Any], checks: Any, hours: Any
+) -> dict[str, Any]:
+    """The policies of the functions that there are: each its own rights, its log, its queue, and who takes its role."""
+    here, prefix = f"eu-west-1:{account}", f"churn-{name}"
+    seal = [allowed(["kms:Decrypt", "kms:GenerateDataKey"], key)]
+    table = f"arn:aws:dynamodb:{here}:table/{prefix}-events"
+    own = {
+        "dispatch": [
+            *seal,
+            allowed("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{here}:secret:churn-github-app-??????"),
+            allowed([f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete")], table),
+        ],
+        "hours": hours["Statement"],
+        "checks": [*seal, *(allowed(action, resource) for action, resource in sorted(checks))],
+    }
+    found: dict[str, Any] = {}
+    for function in (each for each in own if f"aws_lambda_function.function[{each}]" in documents):
+        group = f"arn:aws:logs:{here}:log-group:/aws/lambda/{prefix}-{function}:*"
+        statements = [
+            *own[function],
+            allowed(["logs:CreateLogStream", "logs:PutLogEvents"], group),
+            allowed("sqs:SendMessage", f"arn:aws:sqs:{here}:{prefix}-{function}-failed"),
+        ]
+        found[f"aws_iam_role_policy.function[{function}]"] = {"Statement": statements}
+        found[f"aws_iam_role.function[{function}]"] = {"Statement": [taken_on("lambda")]}
+    if "aws_lambda_function.function[hours]" in documents:
+        call = allowed("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:{prefix}-hours")
+        trusted = {**taken_on("scheduler"), "Condition": {"StringEquals": {"aws:SourceAccount": account}}}
+        found["aws_iam_role_policy.scheduler[hours]"] = {"Statement": [call]}
+        found["aws_iam_role.scheduler[hours]"] = {"Statement": [trusted]}
+    return found
+
+
+def allowed(action: str | list[str], resource: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def taken_on(service: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -70,7 +70,7 @@ def test_an_endpoint_that_is_in_service_again_is_told_to_the_function(applied: A
 def test_without_hours_there_is_nothing_of_it(applied: Any) -> None:
     assert applied.client("scheduler", "prod").list_schedules()["Schedules"] == []
     names = {each["FunctionName"] for each in applied.client("lambda", "prod").list_functions()["Functions"]}
-    assert names == {"churn-prod-dispatch"}
+    assert names == {"churn-prod-dispatch", "churn-prod-checks"}
 
 
 def test_the_settings_here_are_ones_that_the_machinery_takes(settings: Any) -> None:

@@ -64,8 +64,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "aws_iam_openid_connect_provider.github": {"client_id_list.0": "sts.amazonaws.com"},
     "aws_iam_role.duty": {"max_session_duration": 14400, "path": "/"},
     "aws_iam_role.execution": {"max_session_duration": 14400, "path": "/"},
+    "aws_lambda_function.function": {"kms_key_arn": "KEY", "runtime": "python3.13"},
+    "aws_lambda_function_event_invoke_config.function": {"maximum_retry_attempts": 2},
+    "aws_cloudwatch_log_group.function": {"retention_in_days": 90, "kms_key_id": "KEY"},
+    "aws_sqs_queue.failed": {"kms_master_key_id": "KEY", "message_retention_seconds": 1209600},
+    "aws_cloudwatch_metric_alarm.failed": {
+        "namespace": "AWS/SQS",
+        "metric_name": "ApproximateNumberOfMessagesVisible",
+        "statistic": "Maximum",
+        "threshold": 1,
+        "comparison_operator": "GreaterThanOrEqualToThreshold",
+        "treat_missing_data": "notBreaching",
+        "alarm_actions.0": "TOPIC",
+    },
+    "aws_dynamodb_table.events": {"ttl.0.enabled": True, "server_side_encryption.0.kms_key_arn": "KEY"},
 }
-"""What a resource of a kind has to be; KEY is the environment's key."""
+"""What a resource of a kind has to be; KEY is the environment's key, TOPIC that of its alarms."""
 
 UNHELD = {
     "aws_iam_role_policy.person": "what people may do by hand is tried out, not listed twice: test_people.py",
@@ -75,8 +89,8 @@ UNHELD = {
 }
 """Policies that are held elsewhere, and where."""
 
-OURS = ("duty", "execution", "person", "environment", "alarms", "images")
-"""Resources whose policies are held here; the functions' are held by the functions' own tests."""
+OURS = ("duty", "execution", "person", "environment", "alarms", "images", "function", "scheduler")
+"""Resources whose policies are held here."""
 
 
 def resources(state: Path) -> Documents:
@@ -200,7 +214,7 @@ def policy_in(attributes: dict[str, Any]) -> str | None:
     return next((each for each in ("assume_role_policy", "policy") if attributes.get(each)), None)
 
 
-def problems(documents: Documents, wanted: dict[str, Any], key: str) -> Iterator[str]:
+def problems(documents: Documents, wanted: dict[str, Any], known: dict[str, str]) -> Iterator[str]:
     """What does not hold."""
     for address, document in wanted.items():
         attributes = documents.get(address, {})
@@ -209,7 +223,7 @@ def problems(documents: Documents, wanted: dict[str, Any], key: str) -> Iterator
             yield f"{address}: its policy is another"
     for address, attributes in documents.items():
         for place, value in SETTINGS.get(address.partition("[")[0], {}).items():
-            if at(attributes, place) != (key if value == "KEY" else value):
+            if at(attributes, place) != known.get(value, value):
                 yield f"{address}: {place} is {at(attributes, place)!r}"
 
 
@@ -273,18 +287,32 @@ def of_policy(policy: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
-def made(request: pytest.FixtureRequest, applied: Any, terraform: Any, settings: Path) -> Any:
-    """What Terraform has made of an environment, the policies that it has to have, and its key."""
-    documents = resources(terraform.folder / f"{request.param}.tfstate")
-    key = documents["aws_kms_key.environment[0]"]["arn"]
+def made(
+    request: Any, applied: Any, terraform: Any, settings: Path, rights_of_checks: Any, policies_of_functions: Any
+) -> Any:
+    """What Terraform has made of an environment, the policies that it has to have, and the names of key and topic."""
+    name = request.param
+    documents = resources(terraform.folder / f"{name}.tfstate")
+    known = {
+        "KEY": documents["aws_kms_key.environment[0]"]["arn"],
+        "TOPIC": documents["aws_sns_topic.alarms[0]"]["arn"],
+    }
     functions = any(address.startswith("aws_lambda_function.") for address in documents)
-    return documents, wanted_policies(yaml.safe_load(settings.read_text()), request.param, key, functions), key
+    given = yaml.safe_load(settings.read_text())
+    wanted = wanted_policies(given, name, known["KEY"], functions)
+    own = [{**each, "kms_key": known["KEY"]} if each["name"] == name else each for each in given["environments"]]
+    described = project({**given, "environments": own})
+    environment = next(each for each in described.environments if each.name == name)
+    checks = rights_of_checks(environment.account, f"churn-{name}", list(environment.endpoints))
+    hours = grants.schedule(described, environment)
+    wanted |= policies_of_functions(environment.account, name, known["KEY"], documents, checks, hours)
+    return documents, wanted, known
 
 
 def test_what_was_made_is_what_was_promised(made: Any) -> None:
-    documents, wanted, key = made
+    documents, wanted, known = made
 
-    assert list(problems(documents, wanted, key)) == []
+    assert list(problems(documents, wanted, known)) == []
 
 
 def test_every_policy_is_held_here_or_elsewhere(made: Any) -> None:
@@ -296,11 +324,11 @@ def test_every_policy_is_held_here_or_elsewhere(made: Any) -> None:
 
 
 def test_a_mistake_is_found(made: Any) -> None:
-    documents, wanted, key = made
+    documents, wanted, known = made
     found = {}
     for what, address, attributes in mistakes(documents, wanted):
         promised = {address: wanted[address]} if address in wanted else {}
-        found[f"{address}: {what}"] = bool(list(problems({address: attributes}, promised, key)))
+        found[f"{address}: {what}"] = bool(list(problems({address: attributes}, promised, known)))
 
     assert [name for name, seen in found.items() if not seen] == []
     assert len(found) > 300

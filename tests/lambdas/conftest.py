@@ -145,7 +145,7 @@ def functions(
     """Start functions; all of them end with the tests."""
     made: list[Function] = []
 
-    def started(handler: str, name: str = "churn-prod-function", **variables: str) -> Function:
+    def started(handler: str, name: str = "churn-prod-function", seconds: int = 60, **variables: str) -> Function:
         task, given = unpacked
         events: queue.Queue[Any] = queue.Queue()
         results: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -154,7 +154,7 @@ def functions(
             if method == "GET":
                 headers = {
                     "Lambda-Runtime-Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-                    "Lambda-Runtime-Deadline-Ms": str(int((time.time() + 60) * 1000)),
+                    "Lambda-Runtime-Deadline-Ms": str(int((time.time() + seconds) * 1000)),
                     "Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
                     "Content-Type": "application/json",
                 }

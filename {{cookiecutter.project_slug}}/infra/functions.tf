@@ -3,7 +3,7 @@
 # `uv run python -m lambdas.package` builds the zip, of the same bytes from the same files, before `terraform plan`.
 locals {
   zip       = "${path.module}/build/lambdas.zip"
-  functions = merge(local.dispatch, local.hours)
+  functions = merge(local.dispatch, local.hours, local.checks)
 
   # Name of a rule → the function that it calls, and the events by which it does.
   rules = merge([

@@ -50,7 +50,7 @@ locals {
   deploy = concat(
     local.use_bucket, local.use_key, local.run_jobs["deploy"], local.read_logs, local.pass_role,
     local.read_groups[var.environment], local.read_former, local.register, local.serve, local.scale,
-    local.read_before,
+    local.leave_checks, local.read_before,
   )
 
   # Look, then approve or reject: nothing can be deployed with it.

@@ -100,11 +100,29 @@ variable "vpc_endpoints" {
 
 variable "functions" {
   description = <<-EOT
-    Whether events in AWS start workflows: an approval in the registry, the end of a training job, drift. It needs
-    github_repository, the zip that `uv run python -m lambdas.package` builds, and the GitHub App's key in its secret.
+    Whether functions act on events in AWS. One starts workflows: at an approval in the registry, the end of a job, drift;
+    it needs github_repository and the GitHub App's key in its secret. One checks an endpoint that comes to serve. Both
+    need the zip that `uv run python -m lambdas.package` builds.
   EOT
   type        = bool
   default     = false
+}
+
+variable "slack_secret" {
+  description = <<-EOT
+    Name or ARN of the secret that holds the address of a Slack webhook, where what came of an endpoint's checks is told
+    beside the topic. Somebody makes and fills it: a value in Terraform would be in its state (docs/monitoring.md).
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.slack_secret == null ||
+      can(regex("^(arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]{1,512}$", var.slack_secret))
+    )
+    error_message = "slack_secret is the name or the ARN of a secret of Secrets Manager, not the webhook's address."
+  }
 }
 
 variable "latency_limit_ms" {

@@ -27,14 +27,16 @@ locals {
   made_roles = [
     for name in concat(
       [for duty in keys(local.environment.roles) : duty if !contains(["plan", "apply"], duty)],
-      ["execution", "data-scientist", "ml-engineer", "operations", "dispatch", "hours", "scheduler"],
+      ["execution", "data-scientist", "ml-engineer", "operations", "scheduler"], local.function_names,
     ) : "arn:aws:iam::${local.account}:role/${local.own_role}${var.environment}-${name}"
   ]
+  # All that there may be, whether or not they are there now.
+  function_names  = ["dispatch", "hours", "checks"]
   reads_arn       = "arn:aws:iam::${local.account}:policy/${local.own_role}${var.environment}-infra"
   workflow_roles  = [for duty in ["plan", "apply"] : "arn:aws:iam::${local.account}:role/${local.own_role}${var.environment}-${duty}"]
-  function_arns   = [for name in ["dispatch", "hours"] : "arn:aws:lambda:${local.here}:function:${local.prefix}-${name}"]
-  function_logs   = [for name in ["dispatch", "hours"] : "arn:aws:logs:${local.here}:log-group:/aws/lambda/${local.prefix}-${name}*"]
-  function_queues = [for name in ["dispatch", "hours"] : "arn:aws:sqs:${local.here}:${local.prefix}-${name}-failed"]
+  function_arns   = [for name in local.function_names : "arn:aws:lambda:${local.here}:function:${local.prefix}-${name}"]
+  function_logs   = [for name in local.function_names : "arn:aws:logs:${local.here}:log-group:/aws/lambda/${local.prefix}-${name}*"]
+  function_queues = [for name in local.function_names : "arn:aws:sqs:${local.here}:${local.prefix}-${name}-failed"]
   topic_arn       = "arn:aws:sns:${local.here}:${local.prefix}-alarms"
   schedule_arns   = "arn:aws:scheduler:${local.here}:schedule/default/${local.prefix}*"
   rule_arns       = "arn:aws:events:${local.here}:rule/${local.prefix}-*"
@@ -151,7 +153,7 @@ locals {
       {
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = [for arn in local.made_roles : arn if can(regex("-(dispatch|hours|scheduler)$", arn))]
+        Resource  = [for arn in local.made_roles : arn if can(regex("-(dispatch|hours|checks|scheduler)$", arn))]
         Condition = { StringEquals = { "iam:PassedToService" = ["lambda.amazonaws.com", "scheduler.amazonaws.com"] } }
       },
       {

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import backends, bucket_policies, grants, trust
+from sandbox import backends, bucket_policies, checks, grants, trust
 from sandbox.project import Environment, Project, Signal, project
 from sandbox.sandbox import Sandbox
 
@@ -28,6 +28,7 @@ def prepare(sandbox: Sandbox) -> None:
         _bucket(sandbox, described, environment)
         for endpoint in environment.endpoints:
             _alarms(described, environment, endpoint)
+    sandbox.on_first["dynamodb"] = lambda: checks.tables(described)
 
 
 def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> None:

@@ -118,6 +118,8 @@ class Front:
         return None
 
     def _other(self, environ: Environ, caller: Caller, service: str) -> Response | None:
+        if service in self.sandbox.on_first:
+            self._meet_first(service)
         parameters = services.parameters_of(environ, _body(environ))
         operation = services.operation_of(environ, parameters)
         if told := resources.by_path(service, environ["REQUEST_METHOD"], environ["PATH_INFO"]):
@@ -137,6 +139,13 @@ class Front:
             return Response.of_json(quotas.listed(parameters, caller))
         environ["sandbox.operation"] = operation
         return None
+
+    def _meet_first(self, service: str) -> None:
+        """Do what the first request to a service waits for; the second one waits too."""
+        with self.sandbox.documents.lock:
+            if service in self.sandbox.on_first:
+                self.sandbox.on_first[service]()
+                del self.sandbox.on_first[service]
 
     def _let_through(self, caller: Caller, service: str, operation: str, needed: list[Permission]) -> None:
         """Record what a request needs, and refuse it when a permission is missing or a fault was ordered."""

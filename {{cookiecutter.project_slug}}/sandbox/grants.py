@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import hours, scaling_grants
+from sandbox import checks, hours, scaling_grants
 from sandbox.hours import schedule as schedule
 from sandbox.project import Environment, Project
 from sandbox.statements import KEY_USE, Statement
@@ -85,6 +85,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_former(project, environment),
         *_register(project, environment),
         *(_serving(project, environment) if environment.endpoints else []),
+        *(checks.leave(project, environment) if environment.endpoints else []),
         *_watch(project, environment),
         _pass_role(environment),
         *_key(environment),

@@ -28,7 +28,6 @@ _ARNS = {
         "DashboardName": "arn:aws:cloudwatch::{account}:dashboard/{name}",
     },
     "scheduler": {"Name": "arn:aws:scheduler:{here}:schedule/default/{name}"},
-    "secretsmanager": {"SecretId": "arn:aws:secretsmanager:{here}:secret:{name}"},
     "sns": {"Name": "arn:aws:sns:{here}:{name}"},
     "sqs": {"QueueName": "arn:aws:sqs:{here}:{name}", "QueueUrl": "arn:aws:sqs:{here}:{name}"},
 }
@@ -62,6 +61,17 @@ def _others(service: str, parameters: Mapping[str, Any], caller: Caller, here: s
             full = name if name.startswith("arn:") else f"arn:aws:kms:{here}:{_key_name(name)}"
             key = backends.key(full)
             return [str(key.arn) if key else full]
+        case "secretsmanager" if "SecretId" in parameters:
+            # The service puts six characters of its own behind the name.
+            name = str(parameters["SecretId"])
+            secret = backends.backends(service)[caller.account][caller.region].secrets.get(name)
+            return [
+                name
+                if name.startswith("arn:")
+                else str(secret.arn)
+                if secret
+                else f"arn:aws:{service}:{here}:secret:{name}"
+            ]
         case "iam" if "RoleName" in parameters:
             role = backends.role(caller.account, parameters["RoleName"])
             return [str(role.arn) if role else f"arn:aws:iam::{caller.account}:role/{parameters['RoleName']}"]

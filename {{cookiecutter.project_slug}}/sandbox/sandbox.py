@@ -40,6 +40,7 @@ class Sandbox:
         repository: `OWNER@ID/REPO@ID` on GitHub whose workflows the roles trust, or None.
         asked: where it is written down what roles ask for, or None.
         on_stop: called in turn when the sandbox stops: stop processes, let go of ports.
+        on_first: service → what its first request waits for, so that the start does not.
     """
 
     documents: Documents
@@ -50,6 +51,7 @@ class Sandbox:
     repository: str | None = None
     asked: Asked | None = None
     on_stop: list[Callable[[], None]] = field(default_factory=list)
+    on_first: dict[str, Callable[[], None]] = field(default_factory=dict)
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
     _session: Any = field(default=None, repr=False)
     _clients_lock: Lock = field(default_factory=Lock, repr=False)

@@ -9,3 +9,4 @@ environment = "dev"
 # permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
 # latency_limit_ms     = 1000
 # functions            = true # `uv run python -m lambdas.package` builds their zip first
+# slack_secret         = "churn-slack" # told what the checks of an endpoint found: docs/monitoring.md

@@ -136,6 +136,12 @@ run "a_role_for_people_that_does_not_exist_is_refused" {
   expect_failures = [var.people]
 }
 
+run "an_address_that_lets_write_into_slack_is_refused" {
+  command = plan
+  variables { slack_secret = "https://hooks.slack.com/services/T0/B0/x" }
+  expect_failures = [var.slack_secret]
+}
+
 run "a_boundary_is_an_arn" {
   command = plan
   variables { permissions_boundary = "boundary" }

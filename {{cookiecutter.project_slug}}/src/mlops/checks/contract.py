@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -81,14 +81,23 @@ def verify(settings: Settings, environment: Environment, progress: Callable[[str
         NotVerified: an answer is not as agreed: each is named with what was expected and what came.
     """
     requests = read(settings.root / FILE)
+    return held(environment.endpoint_name, answered(settings, environment, requests, progress), progress)
+
+
+def held(endpoint: str, answers: Iterable[tuple[Request, Answer]], progress: Callable[[str], None]) -> list[Check]:
+    """Hold answers to what was agreed.
+
+    Raises:
+        NotVerified: one is not as agreed: each is named with what was expected and what came.
+    """
     checks, problems = [], []
-    for request, answer in answered(settings, environment, requests, progress):
+    for request, answer in answers:
         if problem := mismatch(request, answer):
             problems.append(f"{request.name}: {problem}")
         progress(f"{'✗' if problem else '✓'} {request.name}")
         checks.append(Check(name=request.name, status=answer.status))
     if problems:
-        raise NotVerified(f"{environment.endpoint_name} breaks {FILE.as_posix()}: {'; '.join(problems)}")
+        raise NotVerified(f"{endpoint} breaks {FILE.as_posix()}: {'; '.join(problems)}")
     return checks
 
 
@@ -118,9 +127,16 @@ def read(file: Path) -> list[Request]:
         BadInput: the file is missing, is no YAML or of another version, holds no request, or one not in the form.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = file.read_bytes()
     except OSError as error:
         raise BadInput(f"{FILE.as_posix()}: {error.strerror}; without requests nothing can be verified") from error
+    return parsed(content)
+
+
+def parsed(text: bytes) -> list[Request]:
+    """The requests of a contract's text; see `read`."""
+    try:
+        content = yaml.safe_load(text.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadInput(f"{FILE.as_posix()}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:

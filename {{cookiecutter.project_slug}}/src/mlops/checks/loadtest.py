@@ -94,20 +94,32 @@ def run(settings: Settings, environment: Environment, progress: Callable[[str], 
     asked = environment.endpoint.load if environment.endpoint else None
     if asked is None:
         return None
-    request = next((each for each in contract.read(settings.root / contract.FILE) if each.status == 200), None)
+    requests = contract.read(settings.root / contract.FILE)
+    found = held(aws.session(settings, environment, "deploy"), environment.endpoint_name, requests, asked)
+    progress(f"✓ under load: {found}")
+    return found
+
+
+def held(session: boto3.Session, endpoint: str, requests: list[Request], asked: Load) -> Figures:
+    """Hold an endpoint to the limits of a load, with the first request of the contract that is to be answered.
+
+    Raises:
+        BadInput: the contract has none.
+        NotVerified: too many requests fail, or the answers take too long.
+        Failure: connections were lost, which says nothing of the model.
+    """
+    request = next((each for each in requests if each.status == 200), None)
     if request is None:
         raise BadInput(f"{contract.FILE.as_posix()}: no request with status 200, and the load test sends the first one")
-    session = aws.session(settings, environment, "deploy")
-    found = figures(asked, send_all(session, environment.endpoint_name, request, asked))
+    found = figures(asked, send_all(session, endpoint, request, asked))
     if found.lost > max(1, MAY_LOSE * found.requests) or found.unanswered == found.requests:
         raise Failure(
-            f"{environment.endpoint_name} under load: {found.lost} of {found.requests} requests lost their connection "
+            f"{endpoint} under load: {found.lost} of {found.requests} requests lost their connection "
             f"before an answer ({found.why_lost}), {found.unanswered} of them twice; that says nothing of the model: "
             "run it again"
         )
     if problems := problems_of(asked, found):
-        raise NotVerified(f"{environment.endpoint_name} under load: {'; '.join(problems)}")
-    progress(f"✓ under load: {found}")
+        raise NotVerified(f"{endpoint} under load: {'; '.join(problems)}")
     return found
 
 

@@ -5,6 +5,7 @@ import time
 import boto3
 
 from mlops import aws
+from mlops.checks import unattended
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure
 from mlops.hosting import alarms, autoscaling, batch, choice, endpoints, logbook, rollouts, schedule, served, shadows
@@ -85,7 +86,10 @@ def bring(
         served.mark(session, settings, environment, found.config)
     # The other run took hours, maybe: it may have brought a newer version, or a rollback have rejected this one.
     choice.refuse_overtaken(session, environment, package)
-    changed = found is None or found.config != endpoints.config_name(settings, environment, package)
+    config = endpoints.config_name(settings, environment, package)
+    changed = found is None or found.config != config
+    # Before it serves: by then SageMaker tells of it.
+    unattended.leave(session, settings, environment, config, progress)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
         rejudgement.refuse_worse(session, settings, environment, package, progress)
@@ -96,11 +100,9 @@ def bring(
             if endpoints.in_service(session, endpoint):
                 autoscaling.keep(session, environment, progress)
             if isinstance(why, Failure):
-                config = endpoints.config_name(settings, environment, package)
                 logbook.write(session, environment, "deployment failed", package, config, str(why))
             raise
-        served.mark(session, settings, environment, endpoints.config_name(settings, environment, package))
-    config = endpoints.config_name(settings, environment, package)
+        served.mark(session, settings, environment, config)
     logbook.serves(session, environment, package, config, f"on {endpoint}", changed)
     if environment.is_challenger:
         trial.begun(session, package, before=endpoints.version_of(found.config) if found else None)
