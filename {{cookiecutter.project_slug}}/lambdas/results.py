@@ -84,8 +84,10 @@ class Results:
     def told(self, result: Result, who: str) -> Result:
         """Note that somebody knows it."""
         names = {"#result": "result", "#told": "told"}
-        self.update("ADD #result.#told :who", names, {":who": {"SS": [who]}})
-        return replace(result, told=(*result.told, who))
+        told = tuple(sorted({*result.told, who}))
+        # ADD takes no attribute within another one (DynamoDB's API reference, UpdateItem); only who has begun is here.
+        self.update("SET #result.#told = :told", names, {":told": {"SS": list(told)}})
+        return replace(result, told=told)
 
     def update(self, expression: str, names: dict[str, str], values: dict[str, Any], condition: str = "") -> bool:
         """Change the endpoint's line; False when a condition does not hold."""
