@@ -57,6 +57,18 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> BakedProject:
     return bake(**request.param)
 
 
+def test_the_platform_team_reviews_whatever_decides_rights(bake: Bake) -> None:
+    project = bake(github_owner="acme")
+    lines = (project.path / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    owners = dict(line.split() for line in lines if line and not line.startswith("#"))
+
+    assert set(owners.values()) == {"@acme/platform"}
+    assert set(owners) == {
+        "/src/mlops/", "/.github/", "/infra/", "/lambdas/", "/mlops.yaml", "/pyproject.toml", "/uv.lock", "/CODEOWNERS",
+    }  # fmt: skip
+    assert [path for path in owners if not (project.path / path[1:]).exists() and path != "/uv.lock"] == []
+
+
 def texts(project: BakedProject) -> dict[Path, str]:
     """Every text file of a project."""
     found = {}

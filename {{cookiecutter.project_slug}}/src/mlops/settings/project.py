@@ -196,11 +196,8 @@ class Settings(Model):
     @classmethod
     def package_is_importable(cls, package: str) -> str:
         """The name becomes a folder and an import."""
-        if (
-            not re.fullmatch(r"[a-z][a-z0-9_]*", package)
-            or keyword.iskeyword(package)
-            or package in {"mlops", "sandbox"}
-        ):
+        name = re.fullmatch(r"[a-z][a-z0-9_]*", package) and not keyword.iskeyword(package)
+        if not name or package in {"mlops", "sandbox"}:
             raise ValueError("a lower-case Python name that is no keyword and not mlops or sandbox is allowed")
         return package
 
