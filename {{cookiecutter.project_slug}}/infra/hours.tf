@@ -79,6 +79,12 @@ locals {
       ]
     },
     {
+      # Which version serves, where another one stands in its shadow.
+      Effect   = "Allow"
+      Action   = ["sagemaker:DescribeEndpointConfig"]
+      Resource = [for name in local.served : "arn:aws:sagemaker:${local.here}:endpoint-config/${name}"]
+    },
+    {
       Effect = "Allow"
       Action = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
       Resource = [

@@ -21,6 +21,8 @@ def schedule(project: Project, environment: Environment) -> dict[str, Any]:
         [
             allow([f"sagemaker:{each}" for each in verbs], [f"{here}:endpoint/{name}" for name in names]),
             allow(["sagemaker:CreateEndpoint"], [f"{here}:{kind}/{name}" for kind in kinds for name in names]),
+            # Which version serves, where another one stands in its shadow.
+            allow(["sagemaker:DescribeEndpointConfig"], [f"{here}:endpoint-config/{name}" for name in names]),
             allow(
                 ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
                 [f"{here}:model-package/{group}/*" for group in groups],
