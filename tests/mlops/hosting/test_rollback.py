@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import deployment, endpoints, rollback, rollouts, served
+from mlops.hosting import deployment, endpoints, logbook, rollback, rollouts, served
 from mlops.registry import approval, packages
 
 CALLERS = 3
@@ -229,3 +229,17 @@ def test_a_version_is_named_by_its_number_or_its_arn(world: Any, text: str, vers
 def test_another_text_is_no_version(world: Any, text: str) -> None:
     with pytest.raises(BadInput, match="--version is"):
         deployment.version_of(text, world.prod)
+
+
+def test_a_rollback_from_a_version_that_was_deleted_ends_well_and_a_second_one_goes_no_further(world: Any) -> None:
+    for label in ("first", "second", "third"):
+        deleted = world.in_dev(label)
+        deployment.deploy(world.settings, world.dev, world.progress)
+    world.client(world.dev).delete_model_package(ModelPackageName=deleted.arn)
+
+    results = [deployment.rollback(world.settings, world.dev, world.progress) for _ in range(2)]
+
+    assert [(each.version, each.changed) for each in results] == [(2, True), (2, False)]
+    assert (world.answer(world.dev), statuses(world, world.dev)) == ("second", {1: "Approved", 2: "Approved"})
+    last = logbook.last(world.session(world.dev), world.dev.bucket, "churn-dev")
+    assert last is not None and (last.what, last.version, last.package) == ("rolled back", 3, deleted.arn)

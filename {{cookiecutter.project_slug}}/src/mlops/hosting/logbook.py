@@ -14,6 +14,7 @@ import boto3
 
 from mlops import actor, storage
 from mlops.errors import Failure
+from mlops.registry import packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment
 
@@ -52,7 +53,12 @@ class Entry:
 
 
 def write(
-    session: boto3.Session, environment: Environment, what: What, package: ModelPackage, config: str, why: str
+    session: boto3.Session,
+    environment: Environment,
+    what: What,
+    package: ModelPackage | packages.Entry,
+    config: str,
+    why: str,
 ) -> None:
     """Write down what has just happened, and who runs the command."""
     now = datetime.now(UTC)
@@ -81,12 +87,18 @@ def serves(
 
 def came_to_serve(session: boto3.Session, bucket: str, endpoint: str) -> str:
     """The configuration that came to serve last; empty when there is no entry."""
+    entry = last(session, bucket, endpoint)
+    return entry.config if entry else ""
+
+
+def last(session: boto3.Session, bucket: str, endpoint: str) -> Entry | None:
+    """The newest entry after which another configuration served; None when there is none."""
     uri = place(bucket, endpoint)
     for name in sorted(storage.listing(session, uri), reverse=True):
         entry = read(session, f"{uri}{name}")
         if entry.what != "deployment failed":
-            return entry.config
-    return ""
+            return entry
+    return None
 
 
 def entries(session: boto3.Session, bucket: str, endpoint: str) -> Iterator[Entry]:

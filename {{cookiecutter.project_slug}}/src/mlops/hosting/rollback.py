@@ -1,6 +1,7 @@
 """Rollback: an endpoint goes back to a version that served before, and the one it leaves is Rejected."""
 
 import time
+from dataclasses import replace
 
 import boto3
 
@@ -52,6 +53,8 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     configs = [name for name, _ in endpoints.configs(session, environment.group)]
     leaving = left(session, settings, environment, versions, configs, found)
     done = found.settled and found.status != "Failed" and finished(session, versions, leaving, to)
+    if found.settled and found.status != "Failed" and to is None and not done:
+        done = told(session, environment, versions, leaving, found.config)
     target, config = chosen(session, settings, environment, versions, configs, leaving, leaving if done else to)
     if not done:
         reject(session, environment, versions, target, leaving, progress)
@@ -109,7 +112,8 @@ def in_registry(
 
 def write_down(session: boto3.Session, environment: Environment, leaving: int, target: Entry, config: str) -> None:
     """Write down what was left, and for which version."""
-    package = packages.of_version(session, environment.group, leaving)
+    # By the target's ARN: the version that is left may have been deleted while it served.
+    package = replace(target, arn=f"{target.arn.rpartition('/')[0]}/{leaving}", version=leaving)
     why = f"{environment.endpoint_name} goes back to version {target.version}"
     logbook.write(session, environment, "rolled back", package, config, why)
 
@@ -156,6 +160,21 @@ def finished(session: boto3.Session, versions: list[Entry], serving: int, to: in
         return False
     newer = [entry for entry in versions if entry.version > serving and entry.status == "Rejected"]
     return any(by_rollback(packages.describe(session, entry.arn).reason) for entry in newer)
+
+
+def told(session: boto3.Session, environment: Environment, versions: list[Entry], serving: int, config: str) -> bool:
+    """Whether an earlier run left a version that is deleted, so that none is Rejected: by the logbook, which names it.
+
+    Without it a second run would take the endpoint back one further.
+    """
+    if endpoints.version_of(config) != serving or environment.group != inventory.group_of(config):
+        return False
+    if any(entry.version == serving and entry.status == "Rejected" for entry in versions):
+        return False
+    last = logbook.last(session, environment.bucket, environment.endpoint_name)
+    if last is None or last.what != "rolled back" or last.config != config:
+        return False
+    return last.version not in {entry.version for entry in versions}
 
 
 def by_rollback(reason: str) -> bool:
