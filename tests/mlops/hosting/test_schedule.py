@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -120,12 +122,28 @@ def test_killed_after_any_call_and_run_again_it_ends_the_same(running: Any) -> N
     assert (word(running), scaling(running)) == (("InService", 1), before)
 
 
+@pytest.fixture
+def in_zone() -> Iterator[Callable[[str], None]]:
+    """Sets the zone of this machine's clock, while the test runs."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def to(zone: str) -> None:
+            patch.setenv("TZ", zone)
+            time.tzset()
+
+        yield to
+    time.tzset()
+
+
 def test_an_event_that_comes_while_an_endpoint_is_stopped_forgets_nothing(
-    running: Any, monkeypatch: pytest.MonkeyPatch
+    running: Any, monkeypatch: pytest.MonkeyPatch, in_zone: Callable[[str], None]
 ) -> None:
     before, delete, said = scaling(running), schedule.delete, []
+    in_zone("Asia/Tokyo")
 
     def late(session: Any, endpoint: str) -> None:
+        # A function of Lambda has UTC, whoever stops the endpoint at a desk.
+        in_zone("UTC")
         said.append(schedule.restore(session, running.dev.bucket, endpoint).done)
         delete(session, endpoint)
 

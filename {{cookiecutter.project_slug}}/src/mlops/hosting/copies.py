@@ -97,7 +97,7 @@ def answers(
     capture = environment.endpoint.capture if environment.endpoint else None
     folder = captures.Folder(f"{captures.root(environment, endpoint)}{config}/{endpoint}/{variant}/", config, variant)
     found: dict[str, list[str]] = defaultdict(list)
-    for day in captures.days(session, folder, since.date(), datetime.now(UTC).date()):
+    for day in captures.days(session, folder, since.astimezone(UTC).date(), datetime.now(UTC).date()):
         for captured in captures.of_day(session, folder, day):
             for asked, answered in predictionlog.pairs(captured.asked, captured.answered):
                 said = predictionlog.decision(answered, capture) or predictionlog.as_text(answered)

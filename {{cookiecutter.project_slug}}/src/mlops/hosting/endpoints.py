@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -91,9 +91,10 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
         config=answer.get("EndpointConfigName", ""),
         pending=answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName"),
         failure=" ".join(answer.get("FailureReason", "").split()),
-        modified=answer["LastModifiedTime"],
+        # botocore gives them in the zone of this machine; what is written down is read on another one.
+        modified=answer["LastModifiedTime"].astimezone(UTC),
         serverless=any("CurrentServerlessConfig" in each for each in variants),
-        created=answer["CreationTime"],
+        created=answer["CreationTime"].astimezone(UTC),
         instances=sum(each.get("CurrentInstanceCount", 0) for each in variants),
     )
 
