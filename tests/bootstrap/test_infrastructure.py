@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from mlops import github
 from mlops.errors import BadInput, Failure
@@ -112,18 +113,123 @@ def test_a_value_is_read_as_terraform_reads_it(text, expected):
 def test_a_plan_is_told_whole_and_says_who_applies_it(dev, by_workflow):
     shown = 'description = "```\n@everybody\n"'
 
-    text = handover.markdown(dev, terraform.Changes(0, 1, 0), shown, by_workflow)
+    planned = handover.weighed(dev, terraform.Changes(0, 1, 0), shown, by_workflow)
 
+    text = planned.markdown()
+    assert planned.apply is by_workflow
     assert "### Infrastructure of dev: 0 to add, 1 to change, 0 to remove" in text
     assert f"\n````\n{shown}\n````\n" in text
     assert ("`dev-infra`" in text, "mlops bootstrap aws" in text) == (by_workflow, not by_workflow)
 
 
-def test_a_plan_that_is_too_long_for_a_comment_is_cut_inside_its_block(dev):
-    text = handover.markdown(dev, terraform.Changes(1, 0, 0), "x" * 200_000, True)
+def test_a_plan_that_is_too_long_for_a_comment_is_cut_there_and_nowhere_else(dev):
+    shown = "ä" * 200_000 + "the end"
 
-    assert len(text) < github.COMMENT_LIMIT
-    assert text.endswith("\n```\n\n</details>\n")
+    planned = handover.weighed(dev, terraform.Changes(1, 0, 0), shown, True)
+
+    comment = planned.markdown(handover.COMMENT_LIMIT)
+    assert len(comment) < github.COMMENT_LIMIT
+    assert comment.endswith("the log of the job has all of it\n```\n\n</details>\n")
+    assert shown in planned.markdown(handover.SUMMARY_LIMIT)
+    assert planned.apply
+
+
+def test_nobody_approves_a_plan_whose_end_github_does_not_show(dev):
+    shown = "x" * 1_100_000
+
+    planned = handover.weighed(dev, terraform.Changes(1, 0, 0), shown, True)
+
+    summary = planned.markdown(handover.SUMMARY_LIMIT)
+    assert not planned.apply
+    assert "longer than GitHub shows" in summary and "waits for the reviewers" not in summary
+    assert len(summary.encode()) < 1024 * 1024
+    assert shown in planned.markdown()
+
+
+@pytest.fixture
+def workflow(project, monkeypatch):
+    """Runs on main of the project in AWS, for a commit that main may have left; what Terraform would do is nothing."""
+    variables = {
+        "GITHUB_ACTIONS": "true", "GITHUB_TOKEN": "a-token", "GITHUB_REPOSITORY": "acme/churn",
+        "GITHUB_REF": "refs/heads/main", "GITHUB_SHA": "old",
+    }  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ran = []
+    monkeypatch.setattr(terraform, "run", lambda *given: ran.append(given[3:]) or "")
+    monkeypatch.setattr(github, "review", lambda *_: github.Review("mira", "fine"))
+
+    def on(now, **different):
+        """Main is at a commit; some of what lies in its root has another hash there than in the run's commit."""
+        same = {"infra": "i", "src": "s", "mlops.yaml": "m", "README.md": "r"}
+        trees = {"old": same, "new": {**same, **different}, "s": {"mlops": "sm"}, "s2": {"mlops": "sm2"}}
+
+        def call(_, path, __=None):
+            if "/git/ref/" in path:
+                return {"object": {"sha": now}}
+            return {"tree": [{"path": name, "sha": sha} for name, sha in trees[path.rpartition("/")[2]].items()]}
+
+        monkeypatch.setattr(github, "call", call)
+        return project.model_copy(update={"aws": "account"}), ran
+
+    return on
+
+
+@pytest.mark.parametrize("different", [{"infra": "i2"}, {"src": "s2"}, {"lambdas": "l"}, {"mlops.yaml": "m2"}])
+def test_a_commit_that_main_has_left_is_neither_planned_nor_applied(workflow, dev, different):
+    project, ran = workflow("new", **different)
+
+    planned = handover.plan(project, dev, True, print)
+
+    assert (planned.apply, planned.some) == (False, False)
+    assert "passed over" in planned.markdown() and "`main` is at new by now" in planned.markdown()
+    with pytest.raises(Failure, match="main is at new by now, with other infrastructure"):
+        handover.apply(project, dev, print)
+    assert ran == []
+
+
+@pytest.mark.parametrize(("now", "different"), [("old", {"infra": "i2"}), ("new", {"README.md": "r2"})])
+def test_a_commit_whose_infrastructure_main_still_has_is_applied(workflow, dev, now, different):
+    project, ran = workflow(now, **different)
+
+    assert "nothing to change" in handover.plan(project, dev, True, print).markdown()
+    (handover.folder(project, dev) / "plan").write_text("a plan", encoding="utf-8")
+    handover.apply(project, dev, print)
+
+    assert [words[0] for words in ran] == ["init", "plan", "init", "apply"]
+    # The role that plans may not write the lock.
+    assert "-lock=false" in ran[1] and "-lock=false" not in ran[3]
+
+
+def test_nobody_is_told_of_reviewers_where_github_asks_nobody(workflow, dev, monkeypatch):
+    project, _ = workflow("old")
+    monkeypatch.setattr(terraform, "run", lambda *given: "Plan: 1 to add, 0 to change, 0 to destroy.")
+    tfvars.write(project, dev, handover.APPLIES, "true")
+
+    assert handover.plan(project, dev, True, print).apply
+    planned = handover.plan(project, dev, False, print)
+
+    assert not planned.apply
+    assert "an administrator of 111111111111 does" in planned.said and "reviewers" not in planned.said
+
+
+def test_the_workflow_starts_for_all_that_the_infrastructure_is_made_from(project):
+    document = yaml.safe_load((project.root / ".github/workflows/infra.yml").read_text(encoding="utf-8"))
+
+    for event in ("pull_request", "push"):
+        paths = document[True][event]["paths"]  # `on` is a yes in YAML 1.1
+        assert {path.removesuffix("/**") for path in paths} == set(handover.MADE_FROM)
+
+
+@pytest.mark.parametrize("how", [
+    "will be destroyed", "must be replaced", "is tainted, so must be replaced",
+    "will be replaced due to changes in replace_triggered_by", "(deposed object 00aa11bb) will be destroyed",
+])  # fmt: skip
+def test_no_plan_by_which_data_would_go_is_kept(project, dev, monkeypatch, how):
+    monkeypatch.setattr(terraform, "run", lambda *_: f"  # aws_s3_bucket.environment[0] {how}\n")
+
+    with pytest.raises(Failure, match="data with it"):
+        terraform.plan(project, dev, print)
 
 
 def test_nothing_is_applied_that_nobody_has_approved_or_planned(project, dev, monkeypatch):

@@ -52,14 +52,13 @@ class Account:
         return float(found["MetricAlarms"][0]["Threshold"]) / 1000
 
     def writes(self, duty: str) -> set[str]:
-        """What was changed under a role, the lock on the state apart."""
+        """What was changed under a role."""
         with urllib.request.urlopen(f"{self.url}/_sandbox/calls") as answer:
             calls = [each for each in json.load(answer) if f"/{NAME}-dev-{duty}/" in each["principal"]]
         assert calls
         assert [each for each in calls if not each["allowed"]] == []
         reads = ("Get", "List", "Describe", "Head", "AssumeRole")
-        return {each["operation"] for each in calls
-                if not each["operation"].startswith(reads) and not each["resource"].endswith(".tflock")}  # fmt: skip
+        return {each["operation"] for each in calls if not each["operation"].startswith(reads)}
 
 
 def another_limit(milliseconds: int) -> dict[str, Callable[[str], str]]:
@@ -187,31 +186,46 @@ class Waiting:
 @pytest.fixture(scope="module")
 def waiting(account: Account, strangers: Run) -> Waiting:
     """Two changes come to main, one after the other, before anybody has looked."""
-    with account.github.together():
-        [first] = account.github.commit("main", another_limit(3000))
-        [second] = account.github.commit("main", another_limit(4000))
+    [first] = account.github.commit("main", another_limit(3000))
+    [second] = account.github.commit("main", another_limit(4000))
     return Waiting(first, second, [first.gate.held(), second.gate.held()], account.limit())
 
 
 @pytest.fixture(scope="module")
-def applied(account: Account, waiting: Waiting) -> tuple[Run, float]:
-    """The first is approved."""
-    run = account.github.approve(waiting.first, "dev-infra", by="ines", comment="as discussed")
+def late(account: Account, waiting: Waiting) -> tuple[Run, float]:
+    """The first is approved, which main has left."""
+    run = account.github.approve(waiting.first, "dev-infra", by="ines", comment="this one")
     return run, account.limit()
 
 
 @pytest.fixture(scope="module")
-def stale(account: Account, applied: tuple[Run, float], waiting: Waiting) -> tuple[Run, float]:
-    """Then the second, whose plan is of what was there before the first."""
-    run = account.github.approve(waiting.second, "dev-infra", by="ines", comment="this too")
+def rolled_back(account: Account, late: tuple[Run, float]) -> Run:
+    """All jobs of the first are run again."""
+    return account.github.rerun(late[0])
+
+
+@pytest.fixture(scope="module")
+def stale(account: Account, rolled_back: Run, waiting: Waiting) -> tuple[Run, float]:
+    """The second is approved, but the state has moved since it was planned, as by an administrator's apply."""
+    s3, where = account.client("s3"), {"Bucket": f"{NAME}-terraform-{ACCOUNT}", "Key": f"{NAME}/dev.tfstate"}
+    state = json.load(s3.get_object(**where)["Body"])
+    s3.put_object(**where, Body=json.dumps({**state, "serial": state["serial"] + 1}).encode())
+    run = account.github.approve(waiting.second, "dev-infra", by="ines", comment="as discussed")
     return run, account.limit()
 
 
 @pytest.fixture(scope="module")
-def again(account: Account, stale: tuple[Run, float]) -> Run:
-    """The first change is taken up again on main: what is there already."""
-    [run] = account.github.commit("main", another_limit(3000))
-    return run
+def applied(account: Account, stale: tuple[Run, float]) -> tuple[Run, float]:
+    """All its jobs are run again, and the new plan is approved."""
+    run = account.github.rerun(stale[0])
+    run = account.github.approve(run, "dev-infra", by="ines", comment="as discussed")
+    return run, account.limit()
+
+
+@pytest.fixture(scope="module")
+def again(account: Account, applied: tuple[Run, float]) -> Run:
+    """All its jobs are run once more: what is there already."""
+    return account.github.rerun(applied[0])
 
 
 def test_a_pull_request_is_told_what_it_would_change_and_changes_nothing(account: Account, opened: Proposed) -> None:
@@ -243,12 +257,23 @@ def test_main_waits_for_reviewers_who_see_the_plan(waiting: Waiting) -> None:
     assert (waiting.first.artifacts / "infra-dev" / "plan").is_file()
 
 
-def test_what_was_approved_is_applied_and_says_by_whom(account: Account, applied: tuple[Run, float]) -> None:
+def test_what_main_has_left_is_not_applied(late: tuple[Run, float], rolled_back: Run) -> None:
+    run, limit = late
+
+    assert run.results["dev/apply"] == "failure"
+    assert "with other infrastructure than was approved: nothing was applied" in run.log
+    assert limit == 1000
+    assert rolled_back.conclusion == "success", rolled_back.told()
+    assert rolled_back.results["dev/apply"] == "skipped"
+    assert "### Infrastructure of dev: passed over" in rolled_back.summary
+
+
+def test_what_was_approved_is_applied_and_says_by_whom(applied: tuple[Run, float]) -> None:
     run, limit = applied
 
     assert run.conclusion == "success", run.told()
-    assert limit == 3000
-    assert "1000000 -> 3000000" in run.summary
+    assert limit == 4000
+    assert "1000000 -> 4000000" in run.summary
     assert "applied as planned, approved by ines: as discussed" in run.summary
 
 
@@ -257,7 +282,7 @@ def test_a_plan_of_a_state_that_has_moved_since_is_refused(stale: tuple[Run, flo
 
     assert run.results["dev/apply"] == "failure"
     assert "of a state that has changed since: nothing was applied" in run.log
-    assert limit == 3000
+    assert limit == 1000
 
 
 def test_what_is_there_already_is_not_applied_again(again: Run) -> None:
@@ -268,4 +293,5 @@ def test_what_is_there_already_is_not_applied_again(again: Run) -> None:
 
 def test_a_plan_is_made_by_a_role_that_changes_nothing_and_a_change_by_another(account: Account, again: Run) -> None:
     assert account.writes("plan") == set()
-    assert account.writes("apply") == {"PutMetricAlarm", "PutObject"}
+    # The state, its lock, and what was changed.
+    assert account.writes("apply") == {"PutMetricAlarm", "PutObject", "DeleteObject"}

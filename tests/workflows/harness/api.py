@@ -163,6 +163,16 @@ def branch(request: Request) -> Answer:
     return 200, {"ref": f"refs/heads/{name}", "object": {"type": "commit", "sha": origin.head(name)}}
 
 
+@operation("GET", "/git/trees/{tree}", "contents: read")
+def tree(request: Request) -> Answer:
+    """What lies in a folder, by its hash or that of a commit."""
+    return 200, {
+        "sha": request.parts["tree"],
+        "tree": request.github.origin.tree(request.parts["tree"]),
+        "truncated": False,
+    }
+
+
 @operation("POST", "/git/refs", "contents: write")
 def make_branch(request: Request) -> Answer:
     """A new branch, which starts no workflow when a job makes it."""

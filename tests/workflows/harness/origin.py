@@ -161,6 +161,11 @@ class Origin:
         entry = git(self.bare, "ls-tree", ref, "--", path).split()
         return (entry[2], (self.file(ref, path) + "\n").encode()) if entry else None
 
+    def tree(self, tree: str) -> list[dict[str, str]]:
+        """What lies in a folder, by the hash of it or of a commit."""
+        lines = git(self.bare, "ls-tree", tree).splitlines()
+        return [dict(zip(("mode", "type", "sha", "path"), line.split(None, 3), strict=True)) for line in lines]
+
     def documents(self, ref: str, folder: Path) -> dict[str, dict[str, Any]]:
         """The YAML files of a folder in a commit, by their names."""
         paths = map(Path, git(self.bare, "ls-tree", "--name-only", ref, f"{folder}/").splitlines())

@@ -8,8 +8,8 @@ from static.documents import Document, Repository
 from static.expressions import jobs_that_run, steps_that_run
 
 CALLER, CALLED = ".github/workflows/infra.yml", ".github/workflows/_infra.yml"
-PATHS = ["infra/**", "lambdas/**", "mlops.yaml"]
-"""What the infrastructure is made from."""
+PATHS = ["infra/**", "lambdas/**", "src/mlops/**", "mlops.yaml", "pyproject.toml", "uv.lock"]
+"""What the infrastructure is made from, the code of its functions too."""
 
 LOCK = {"group": "infra-plan-${{ inputs.environment }}-${{ github.ref }}", "cancel-in-progress": False}
 HERE, FORK = "team/project", "somebody/project"
@@ -63,6 +63,8 @@ def broken(repo: Repository) -> Iterator[str]:
     for what, context, steps in STEPS:
         if (passed := steps_that_run(plan, context, {})) != steps:
             yield f"{what}: steps {passed} of the plan run"
+    if not any((step.get("env") or {}).get("APPROVAL") == "${{ vars.MLOPS_APPROVAL }}" for step in plan):
+        yield "a plan does not know whether anybody is asked, and promises a review all the same"
     yield from handed_over(plan, apply)
 
 

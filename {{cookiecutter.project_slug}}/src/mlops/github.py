@@ -3,6 +3,7 @@
 import json
 import os
 import urllib.parse
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ COMMENT_LIMIT = 65_000
 
 ADVICE = {
     "approved": "give it required reviewers in the repository's settings (without them a job passes, and approves "
-    "nothing), or approve in the registry",
+    "nothing), or {instead}",
     "rejected": "its job failed for another reason: run it again",
 }
 """What to do when nobody has reviewed a run."""
@@ -90,7 +91,12 @@ def creates_branch() -> bool:
         raise Failure(f"the event of this run, {path}, cannot be read: {error}") from error
 
 
-def review(environment: str, state: Literal["approved", "rejected"], job: str = "") -> Review:
+def review(
+    environment: str,
+    state: Literal["approved", "rejected"],
+    job: str = "",
+    instead: str = "approve in the registry",
+) -> Review:
     """Who approved or rejected this run's jobs in an environment of GitHub, and why.
 
     GitHub lists the reviews of all attempts of a run together, without time or attempt.
@@ -99,6 +105,7 @@ def review(environment: str, state: Literal["approved", "rejected"], job: str = 
         environment: the one with the reviewers.
         state: what they should have decided.
         job: name of the job that they decide on, as GitHub lists it; this job by its id when not given.
+        instead: what may be done where GitHub can ask nobody.
 
     Raises:
         Failure: nobody did, or only in an earlier attempt of this run. An environment without rules lets its jobs
@@ -113,14 +120,15 @@ def review(environment: str, state: Literal["approved", "rejected"], job: str = 
         if each["state"] != "pending" and environment in {place["name"] for place in each["environments"]}
     ]
     found = [each for each in given if each["state"] == state]
+    advice = ADVICE[state].format(instead=instead)
     if not found:
-        raise Failure(f"run {run}: nobody has {state} it in the environment {environment}; {ADVICE[state]}")
+        raise Failure(f"run {run}: nobody has {state} it in the environment {environment}; {advice}")
     if state == "rejected" and any(each["state"] == "approved" for each in given):
         raise Failure(f"run {run}: it was approved as well as rejected in {environment}; reject the version by hand")
     if state == "approved" and len(given) <= (earlier := earlier_reviews(run, job)):
         raise Failure(
             f"run {run}: nobody has approved this attempt of it in {environment}: {len(given)} reviews are there, and "
-            f"{earlier} earlier attempts; {ADVICE[state]}"
+            f"{earlier} earlier attempts; {advice}"
         )
     people = dict.fromkeys(each["user"]["login"] for each in found)
     comments = dict.fromkeys(comment for each in found if (comment := str(each.get("comment") or "").strip()))
@@ -168,6 +176,22 @@ def superseded() -> str:
         return ""
     now = head(required("GITHUB_REF").removeprefix("refs/heads/"))
     return "" if now == required("GITHUB_SHA") else now
+
+
+def differ(one: str, other: str, paths: Iterable[str]) -> bool:
+    """Whether one of some files and folders is different in two commits."""
+    return any(object_of(one, path) != object_of(other, path) for path in paths)
+
+
+def object_of(commit: str, path: str) -> str:
+    """The hash of a file, or of a folder with all in it, as it is in a commit; empty where it is not there."""
+    found = commit
+    for name in path.split("/"):
+        entries = call("GET", f"/repos/{repository()}/git/trees/{found}")["tree"]
+        found = next((str(each["sha"]) for each in entries if each["path"] == name), "")
+        if not found:
+            return ""
+    return found
 
 
 def dispatch(workflow: str, branch: str, inputs: dict[str, str]) -> None:

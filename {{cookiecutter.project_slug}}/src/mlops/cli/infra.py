@@ -1,5 +1,7 @@
 """Commands by which workflows change the infrastructure: plan it for all to see, apply what was approved."""
 
+from typing import Annotated
+
 import typer
 
 from mlops import display
@@ -11,27 +13,32 @@ commands = typer.Typer(
 
 
 @commands.command("plan")
-def plan(env: EnvironmentOption = "feature", json: JsonFlag = False) -> None:
+def plan(
+    env: EnvironmentOption = "feature",
+    approval: Annotated[str, typer.Option(help="registry when GitHub asks nobody, as MLOPS_APPROVAL says.")] = "",
+    json: JsonFlag = False,
+) -> None:
     """Plan an environment: in the summary, and on its pull request. Example: mlops infra plan --env dev"""
     from mlops import github
     from mlops.errors import Failure
     from mlops.settings import project as settings
-    from mlops.setup import handover
+    from mlops.setup import environments, handover
 
     project = settings.load()
     environment = project.environment(env)
+    asks = approval != environments.REGISTRY
     try:
-        planned = handover.plan(project, environment, display.progress)
+        planned = handover.plan(project, environment, asks, display.progress)
     except Failure as error:
         text = handover.refused(environment, str(error))
         github.summary(text)
         handover.publish(environment, text, some=True)
         raise
-    github.summary(planned.text)
-    for address in handover.publish(environment, planned.text, planned.some):
+    github.summary(planned.markdown(handover.SUMMARY_LIMIT))
+    for address in handover.publish(environment, planned.markdown(handover.COMMENT_LIMIT), planned.some):
         display.progress(f"plan: {address}")
     display.write_outputs(planned.outputs())
-    display.show(planned, planned.text, json)
+    display.show(planned, planned.markdown(), json)
 
 
 @commands.command("apply")

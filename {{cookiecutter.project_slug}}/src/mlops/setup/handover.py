@@ -17,8 +17,14 @@ from mlops.setup import environments, state, terraform, tfvars
 APPLIES = "workflow_applies"
 """The value by which an environment has a role that applies."""
 
-LIMIT = 50_000
-"""Characters of a plan in a comment, of which GitHub takes 65,536."""
+MADE_FROM = ("infra", "lambdas", "src/mlops", "mlops.yaml", "pyproject.toml", "uv.lock")
+"""What the infrastructure is made from, the code of its functions too: infra.yml starts when one of them changes."""
+
+SUMMARY_LIMIT = 1_000_000
+"""Bytes of a plan in the summary of a step, of which GitHub takes 1 MiB."""
+
+COMMENT_LIMIT = 50_000
+"""Bytes of a plan in a comment, of which GitHub takes 65,536 characters."""
 
 ZIP_SECONDS = 900
 
@@ -33,7 +39,8 @@ class Planned:
         change: how much would be changed.
         destroy: how much would be removed.
         apply: whether a workflow may apply it, and there is something to apply.
-        text: it in Markdown.
+        said: in Markdown, how much it is and who applies it.
+        shown: all of it, as Terraform shows it; empty when nothing would change.
     """
 
     environment: str
@@ -41,36 +48,72 @@ class Planned:
     change: int
     destroy: int
     apply: bool
-    text: str
+    said: str
+    shown: str = ""
 
     @property
     def some(self) -> bool:
         """Whether anything would change."""
         return self.add + self.change + self.destroy > 0
 
+    def markdown(self, limit: int | None = None) -> str:
+        """It as people read it on GitHub, with so many bytes of what Terraform shows; all of them when not given."""
+        if not self.shown:
+            return f"{self.said}\n"
+        kept = self.shown.encode()[:limit].decode(errors="ignore")
+        cut = "" if kept == self.shown else "\n… cut here: the log of the job has all of it"
+        # Longer than any in the plan, so that nothing in it ends the block.
+        fence = "`" * (max([2, *map(len, re.findall("`+", kept))]) + 1)
+        block = f"<details><summary>terraform plan</summary>\n\n{fence}\n{kept}{cut}\n{fence}\n\n</details>"
+        return f"{self.said}\n\n{block}\n"
+
     def outputs(self) -> dict[str, str]:
         """The outputs of a step of a workflow."""
         return {"apply": str(self.apply).lower()}
 
 
-def plan(settings: Settings, environment: Environment, told: Progress) -> Planned:
+def plan(settings: Settings, environment: Environment, asks: bool, told: Progress) -> Planned:
     """Plan an environment, and keep all that another computer needs to apply just this.
+
+    Args:
+        settings: the project.
+        environment: what is planned.
+        asks: GitHub asks reviewers; without them no workflow applies.
+        told: hears how far it has come.
 
     Raises:
         BadInput: the project has no infrastructure of its own.
         Failure: Terraform can not plan, or data would be lost.
     """
     known(settings)
+    if newer := left():
+        said = f"{title(environment)}passed over\n\n`main` is at {newer[:12]} by now, whose run plans it."
+        return Planned(environment.name, 0, 0, 0, apply=False, said=said)
     if uses_functions(settings, environment):
         zipped(settings, told)
     terraform.prepare(settings, environment, state.name(settings, environment.account), told)
-    changes = terraform.plan(settings, environment, told, terraform.WAITING)
+    changes = terraform.plan(settings, environment, told, terraform.UNLOCKED)
     keep(settings, environment)
-    some = changes != terraform.Changes(0, 0, 0)
-    by = by_workflow(settings, environment)
-    shown = terraform.shown(settings, environment, told) if some else ""
-    text = markdown(environment, changes, shown, by)
-    return Planned(environment.name, changes.add, changes.change, changes.destroy, apply=some and by, text=text)
+    if changes == terraform.Changes(0, 0, 0):
+        said = f"{title(environment)}nothing to change\n\nWhat is there is as this commit says."
+        return Planned(environment.name, 0, 0, 0, apply=False, said=said)
+    by = asks and by_workflow(settings, environment)
+    return weighed(environment, changes, terraform.shown(settings, environment, told), by)
+
+
+def weighed(environment: Environment, changes: terraform.Changes, shown: str, by_workflow: bool) -> Planned:
+    """A plan, with who applies it: nobody approves on GitHub what GitHub does not show to its end."""
+    whole = len(shown.encode()) <= SUMMARY_LIMIT
+    administrator = f"an administrator of {environment.account} does, by `mlops bootstrap aws`."
+    gate = environments.applying_gate(environment)
+    if not by_workflow:
+        way = f"No workflow applies it: {administrator}"
+    elif not whole:
+        way = f"It is longer than GitHub shows in a summary, so no workflow applies it: {administrator}"
+    else:
+        way = f"On `main` it waits for the reviewers of `{gate}`, and is applied as planned there."
+    said, apply = f"{title(environment)}{changes}\n\n{way}", by_workflow and whole
+    return Planned(environment.name, changes.add, changes.change, changes.destroy, apply, said, shown)
 
 
 def apply(settings: Settings, environment: Environment, told: Progress) -> github.Review:
@@ -81,11 +124,18 @@ def apply(settings: Settings, environment: Environment, told: Progress) -> githu
 
     Raises:
         BadInput: there is no plan, or this is no workflow.
-        Failure: nobody has approved it, the state has changed since, or AWS refuses something.
+        Failure: `main` has other infrastructure by now, nobody has approved it, the state has changed since, or AWS
+            refuses something.
     """
     known(settings)
+    if newer := left():
+        raise Failure(
+            f"main is at {newer[:12]} by now, with other infrastructure than was approved: nothing was applied; the "
+            "newest run of infra on main has the plan for it"
+        )
     # Called by another workflow, a job is listed under its caller, which is named after the environment.
-    review = github.review(environments.applying_gate(environment), "approved", f"{environment.name} / apply")
+    gate, instead = environments.applying_gate(environment), "have an administrator run `mlops bootstrap aws`"
+    review = github.review(gate, "approved", f"{environment.name} / apply", instead)
     take(settings, environment)
     bucket = state.name(settings, environment.account)
     # The provider that has planned, and no newer one.
@@ -104,6 +154,16 @@ def known(settings: Settings) -> None:
         raise BadInput(f"there is no {terraform.FOLDER}/ in this project: whoever makes its infrastructure plans it")
     if settings.aws == "sandbox":
         raise BadInput(f"{FILE}: aws is sandbox, which has all of it; write `aws: account` to work in AWS")
+
+
+def left() -> str:
+    """The commit that the branch of this run is at by now, when its infrastructure is another; else empty.
+
+    An approval may come weeks later, and what is planned is of the commit of the run: it would bring back what has been
+    taken out since, or take away what has been added.
+    """
+    newer = github.superseded()
+    return newer if newer and github.differ(github.required("GITHUB_SHA"), newer, MADE_FROM) else ""
 
 
 def by_workflow(settings: Settings, environment: Environment) -> bool:
@@ -174,28 +234,14 @@ def zipped(settings: Settings, told: Progress) -> None:
         raise Failure(f"python -m lambdas.package: {lines[-1]}")
 
 
-def markdown(environment: Environment, changes: terraform.Changes, shown: str, by_workflow: bool) -> str:
-    """A plan as people read it on GitHub."""
-    title = f"### Infrastructure of {environment.name}: "
-    if not shown:
-        return f"{title}nothing to change\n\nWhat is there is as this commit says.\n"
-    gate = environments.applying_gate(environment)
-    way = (
-        f"On `main` it waits for the reviewers of `{gate}`, and is applied as planned there."
-        if by_workflow
-        else f"No workflow applies it: an administrator of {environment.account} does, by `mlops bootstrap aws`."
-    )
-    if len(shown) > LIMIT:
-        shown = f"{shown[:LIMIT]}\n… the rest is in the log of the job"
-    # Longer than any in the plan, so that nothing in it ends the block.
-    fence = "`" * (max([2, *map(len, re.findall("`+", shown))]) + 1)
-    block = f"<details><summary>terraform plan</summary>\n\n{fence}\n{shown}\n{fence}\n\n</details>"
-    return f"{title}{changes}\n\n{way}\n\n{block}\n"
+def title(environment: Environment) -> str:
+    """How a plan begins on GitHub."""
+    return f"### Infrastructure of {environment.name}: "
 
 
 def refused(environment: Environment, why: str) -> str:
     """A plan that was refused, as people read it on GitHub."""
-    return f"### Infrastructure of {environment.name}: refused\n\n{why}\n"
+    return f"{title(environment)}refused\n\n{why}\n"
 
 
 def publish(environment: Environment, text: str, some: bool) -> list[str]:

@@ -27,7 +27,8 @@ GUARDED = ("aws_s3_bucket.", "aws_dynamodb_table.", "aws_ecr_repository.", "aws_
 """What AWS deletes only after `delete_data` has been written on it."""
 
 LOST = re.compile(
-    r"# ((?:aws_s3_bucket|aws_kms_key|aws_dynamodb_table\.checks|aws_ecr_repository)\b\S*) (?:will be des|must be)"
+    r"# ((?:aws_s3_bucket|aws_kms_key|aws_dynamodb_table\.checks|aws_ecr_repository)\b\S*) "
+    r"(?:\(deposed object \w+\) )?(?:is tainted, so )?(?:will be des|will be rep|must be)"
 )
 """A line of a plan by which data, or what they are read with, would go."""
 
@@ -37,7 +38,10 @@ LOCK_FILE = ".terraform.lock.hcl"
 """Which provider was installed; it is found in the folder of the code."""
 
 WAITING = "-lock-timeout=300s"
-"""In a workflow another one may be at work on the same state: its end is waited for."""
+"""A workflow or an administrator may be at work on the same state: the end of it is waited for."""
+
+UNLOCKED = "-lock=false"
+"""A plan that is handed over writes nothing, the lock neither: what has moved since is seen when it is applied."""
 
 STALE = "Saved plan is stale"
 """How Terraform says that the state has changed since it planned."""
@@ -139,7 +143,7 @@ def apply(settings: Settings, environment: Environment, told: Progress, *options
             raise
         raise Failure(
             f"the plan of {environment.name} is of a state that has changed since: nothing was applied; plan again (in "
-            "a workflow: run all jobs again)"
+            "a workflow: run all jobs of the newest run on main again)"
         ) from error
 
 
