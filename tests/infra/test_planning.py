@@ -45,14 +45,14 @@ BUCKET = f"arn:aws:s3:::churn-dev-{ACCOUNT}"
 MAY: dict[str, list[tuple[str, str]]] = {
     "plan": [
         ("s3:GetObject", f"{STATE}dev.tfstate"),
-        ("s3:PutObject", f"{STATE}dev.tfstate.tflock"),
-        ("s3:DeleteObject", f"{STATE}dev.tfstate.tflock"),
         ("s3:GetBucketPolicy", BUCKET),
         ("iam:GetRolePolicy", f"{ROLE}apply"),
         ("secretsmanager:DescribeSecret", f"arn:aws:secretsmanager:{HERE}:secret:churn-github-app-abcdef"),
     ],
     "apply": [
         ("s3:PutObject", f"{STATE}dev.tfstate"),
+        ("s3:PutObject", f"{STATE}dev.tfstate.tflock"),
+        ("s3:DeleteObject", f"{STATE}dev.tfstate.tflock"),
         ("iam:CreateRole", f"{ROLE}deploy"),
         ("iam:UpdateAssumeRolePolicy", f"{ROLE}data-scientist"),
         ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:churn-dev-latency"),
@@ -61,6 +61,8 @@ MAY: dict[str, list[tuple[str, str]]] = {
 }
 WRITES = [
     ("s3:PutObject", f"{STATE}dev.tfstate"),
+    ("s3:PutObject", f"{STATE}dev.tfstate.tflock"),
+    ("s3:DeleteObject", f"{STATE}dev.tfstate.tflock"),
     ("s3:DeleteObject", f"{STATE}dev.tfstate"),
     ("iam:PutRolePolicy", f"{ROLE}deploy"),
     ("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:churn-dev-latency"),

@@ -44,14 +44,16 @@ locals {
   budget_arn      = "arn:aws:budgets::${local.account}:budget/${local.prefix}"
 }
 
-# Its own environment's state, and the lock on it.
+# Its own environment's state; the lock on it is written only by whoever writes the state, or any branch could hold it.
 locals {
   read_state = [
     { Effect = "Allow", Action = "s3:ListBucket", Resource = local.state_bucket },
     { Effect = "Allow", Action = "s3:GetObject", Resource = local.state },
+  ]
+  write_state = [
+    { Effect = "Allow", Action = "s3:PutObject", Resource = local.state },
     { Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state}.tflock" },
   ]
-  write_state = [{ Effect = "Allow", Action = "s3:PutObject", Resource = local.state }]
 }
 
 # How what is here was made, and nothing that is kept in it: no data, no secret, no message. Which of its settings the

@@ -163,17 +163,17 @@ def infrastructure_step(
 
     def make() -> str:
         terraform.prepare(settings, environment, bucket, told)
-        changes = terraform.plan(settings, environment, told, *ahead)
-        terraform.apply(settings, environment, told)
+        changes = terraform.plan(settings, environment, told, terraform.WAITING, *ahead)
+        terraform.apply(settings, environment, told, terraform.WAITING)
         return str(changes)
 
     def as_planned() -> None:
-        terraform.apply(settings, environment, told)
+        terraform.apply(settings, environment, told, terraform.WAITING)
 
     if not state.exists(session, bucket):
         return Step(what, "make", "buckets, keys, roles, alarms: all of infra/", make)
     terraform.prepare(settings, environment, bucket, told)
-    changes = terraform.plan(settings, environment, told, *ahead)
+    changes = terraform.plan(settings, environment, told, terraform.WAITING, *ahead)
     if changes == terraform.Changes(0, 0, 0):
         return Step(what, "keep", "as infra/ says")
     whole = not terraform.resources(settings, environment, told)
