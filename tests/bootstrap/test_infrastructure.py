@@ -12,6 +12,7 @@ import yaml
 from mlops import github
 from mlops.errors import BadInput, Failure
 from mlops.setup import account, handover, terraform, tfvars
+from mlops.setup.plan import Step
 
 TERRAFORM = """#!{python}
 import os, signal
@@ -51,12 +52,12 @@ def test_reviewers_are_asked_before_anything_is_applied(hub, mlops, project, dev
     assert sorted(made.policies["dev-infra"]) == ["main"]
     assert account.asked(project, dev) == "mira"
 
-    step = account.applying_step(project, dev, account.asked(project, dev))
+    step = account.applying_step(project, dev, account.asked(project, dev), there=False)
     assert (step.deed, step.detail) == ("make", "true: dev-infra asks mira")
     step.act()
     assert handover.by_workflow(project, dev)
     assert tfvars.text_of(project, dev) == 'environment = "dev"\n\nworkflow_applies = true\n# functions = true\n'
-    assert account.applying_step(project, dev, "mira").deed == "keep"
+    assert account.applying_step(project, dev, "mira", there=True).deed == "keep"
 
 
 @pytest.mark.parametrize("mistake", ["nobody", "every branch", "another branch", "no environment"])
@@ -73,19 +74,45 @@ def test_where_nobody_has_to_agree_no_workflow_applies(hub, mlops, project, dev,
         del made.environments["dev-infra"], made.policies["dev-infra"]
 
     assert account.asked(project, dev) == ""
-    assert account.applying_step(project, dev, "").deed == "keep"
+    assert account.applying_step(project, dev, "", there=False).deed == "keep"
     assert not handover.by_workflow(project, dev)
 
     tfvars.write(project, dev, handover.APPLIES, "true")
-    assert account.applying_step(project, dev, "").deed == "leave"
+    step = account.applying_step(project, dev, "", there=True)
+    assert step.deed == "leave"
+    assert account.ahead_of(Step("trust", "keep", ""), step) == ["-var=workflow_applies=false"]
 
 
 def test_a_persons_choice_stays_and_what_is_not_known_changes_nothing(project, dev):
-    assert account.applying_step(project, dev, None).deed == "keep"
+    assert account.applying_step(project, dev, None, there=False).deed == "keep"
 
     tfvars.write(project, dev, handover.APPLIES, "false")
-    assert account.applying_step(project, dev, "mira").deed == "keep"
+    assert account.applying_step(project, dev, "mira", there=False).deed == "keep"
     assert not handover.by_workflow(project, dev)
+
+
+@pytest.mark.parametrize(
+    ("there", "deed", "ahead"), [(True, "keep", []), (False, "leave", ["-var=workflow_applies=false"])]
+)
+def test_the_role_that_applies_is_not_made_while_github_can_not_be_asked(project, dev, there, deed, ahead):
+    tfvars.write(project, dev, handover.APPLIES, "true")
+
+    step = account.applying_step(project, dev, None, there)
+
+    assert step.deed == deed
+    assert account.ahead_of(Step("trust", "keep", ""), step) == ahead
+
+
+def test_where_github_can_ask_nobody_no_door_lets_a_workflow_apply(new_hub, mlops, project, dev):
+    hub = new_hub(plan="team")
+    file = project.root / "mlops.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("approval: manual", "approval: automatic"), encoding="utf-8"
+    )
+
+    for _ in range(2):
+        assert mlops("bootstrap", "github", "--reviewer", "mira", "--yes") == 0
+        assert next(iter(hub.repositories.values())).variables["MLOPS_APPROVAL"] == "registry"
 
 
 def test_a_project_without_terraform_asks_nobody(hub, mlops):

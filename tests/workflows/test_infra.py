@@ -32,6 +32,14 @@ ACCOUNT, REGION, BUCKET = "111111111111", "eu-west-1", "data-of-dev"
 VALUES = "infra/environments/dev.tfvars"
 WORKFLOW = ".github/workflows/infra.yml"
 START_SECONDS = 60
+ADMINISTRATOR = """
+import sys
+from mlops import cli
+from mlops.setup import account
+account.trusted, account.asked = lambda *_: sys.argv[1], lambda *_: "ines"
+sys.exit(cli.execute(["bootstrap", "aws", "--env", "dev", "--yes"]))
+"""
+"""The bootstrap of an administrator whom GitHub has told the repository's name, and who reviews."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ def account(
         **CLEAN, **runner, "AWS_ACCESS_KEY_ID": f"sandbox-{ACCOUNT}", "AWS_SECRET_ACCESS_KEY": "any",
         "PYTHONPATH": str(project / "src"), "HOME": str(folder),
     }  # fmt: skip
-    command = [sys.executable, "-m", "mlops", "bootstrap", "aws", "--env", "dev", "--yes"]
+    command = [sys.executable, "-c", ADMINISTRATOR, REPOSITORY.subject]
     done = subprocess.run(
         command, cwd=project, env=administrator, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )

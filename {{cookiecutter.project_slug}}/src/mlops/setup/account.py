@@ -20,6 +20,9 @@ COMMAND = "mlops bootstrap aws"
 DVC_SECONDS = 3600
 REPOSITORY = "github_repository"
 
+APPLIED = {"make": "true", "leave": "false"}
+"""What Terraform is told of the role that applies: where nobody is asked there is none, whatever the value says."""
+
 
 def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step]:
     """The plan: what `mlops bootstrap aws` makes with these credentials.
@@ -44,9 +47,10 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
             plan += [Step(f"infrastructure of {each.name}", "leave", why) for each in here]
         for environment in here if plan[0].deed != "leave" else []:
             trust = repository_step(settings, environment, subject)
-            applies = applying_step(settings, environment, asked(settings, environment) if subject else None)
-            ahead = [f"-var={REPOSITORY}={subject}"] if trust.deed == "make" else []
-            ahead += [f"-var={handover.APPLIES}=true"] if applies.deed == "make" else []
+            people = asked(settings, environment) if subject else None
+            there = infrastructure.role_is_there(session, environment.role("apply"))
+            applies = applying_step(settings, environment, people, there)
+            ahead = ahead_of(trust, applies)
             plan += [trust, applies, infrastructure_step(settings, session, environment, account, ahead, told)]
     plan += [groups_step(settings, session, environment) for environment in here]
     plan += [data_step(settings, session, each) for each in here if settings.before(each) is None]
@@ -113,13 +117,14 @@ def asked(settings: Settings, environment: Environment) -> str | None:
     return ", ".join(each.name for each in found.reviewers) if only_main else ""
 
 
-def applying_step(settings: Settings, environment: Environment, people: str | None) -> Step:
+def applying_step(settings: Settings, environment: Environment, people: str | None, there: bool) -> Step:
     """The step that lets the workflow apply, where reviewers are asked first; a person's own choice stays.
 
     Args:
         settings: the project.
         environment: whose infrastructure.
         people: whom GitHub asks before; empty for nobody, None when that is not known.
+        there: the role that applies is there already.
     """
     where = f"{tfvars.place(settings, environment)}: {handover.APPLIES}"
     given, gate = (
@@ -128,7 +133,10 @@ def applying_step(settings: Settings, environment: Environment, people: str | No
     )
     if given == "true" and people == "":
         why = f"is true, and {gate} on GitHub asks nobody or lets other branches than main in: `mlops bootstrap github`"
-        return Step(where, "leave", why)
+        return Step(where, "leave", f"{why}; until then there is no role that applies")
+    if given == "true" and people is None and not there:
+        why = f"is true, and GitHub can not be asked who reviews in {gate}: give GH_TOKEN, and run this again"
+        return Step(where, "leave", f"{why}; until then there is no role that applies")
     if given is not None:
         return Step(where, "keep", given)
     if not people:
@@ -139,6 +147,12 @@ def applying_step(settings: Settings, environment: Environment, people: str | No
         return "commit it"
 
     return Step(where, "make", f"true: {gate} asks {people}", act)
+
+
+def ahead_of(trust: Step, applies: Step) -> list[str]:
+    """As options of a plan: what these two steps write into the values, or do not let them say."""
+    told = [f"-var={REPOSITORY}={trust.detail}"] if trust.deed == "make" else []
+    return [*told, f"-var={handover.APPLIES}={APPLIED[applies.deed]}"] if applies.deed in APPLIED else told
 
 
 def infrastructure_step(
@@ -156,7 +170,7 @@ def infrastructure_step(
         session: an administrator's, in the account.
         environment: what is made.
         account: that has the state.
-        ahead: what the steps before this one write into the values, as options of a plan.
+        ahead: what `ahead_of` says of the steps before this one.
         told: hears how far Terraform has come.
     """
     what, bucket = f"infrastructure of {environment.name}", state.name(settings, account)

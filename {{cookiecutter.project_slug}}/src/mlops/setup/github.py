@@ -120,7 +120,8 @@ def planned(
         )
         for gate in gates
     ]
-    reviewed = [gate for gate in gates if environments.is_door(gate)]
+    # Those of the infrastructure too: by the same variable its job knows that nobody would be asked.
+    reviewed = [gate for gate in gates if gate.reviewed]
     ask = all(has_reviewers(found, gate) for gate in reviewed) if people is None else bool(people)
     variable = f"variable {environments.APPROVAL}"
     door = environments.door(place, [gate.name for gate in reviewed], ask, found.approval, owns(variable))

@@ -97,6 +97,19 @@ def role(session: boto3.Session, arn: str, trusts: str) -> Check:
     return Check(what, False, f"its trust does not name {trusts}", MAKE)
 
 
+def role_is_there(session: boto3.Session, arn: str) -> bool:
+    """Whether a role is there."""
+    name = arn.rpartition("/")[2]
+    try:
+        aws.client(session, "iam").get_role(RoleName=name)
+    except ClientError as error:
+        if aws.code_of(error) == "NoSuchEntity":
+            return False
+        with aws.explained("GetRole", name):
+            raise
+    return True
+
+
 def key(session: boto3.Session, environment: Environment) -> Iterator[Check]:
     """The key that the settings name; the one that Terraform makes is the bucket's."""
     if environment.kms_key is None:
