@@ -3,7 +3,7 @@
 import boto3
 
 from mlops.errors import NotFound
-from mlops.hosting import endpoints, inventory, schedule
+from mlops.hosting import endpoints, inventory, logbook, schedule
 from mlops.registry import packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment
@@ -11,7 +11,7 @@ from mlops.settings.serving import Batch
 
 
 def of(session: boto3.Session, environment: Environment, new: ModelPackage) -> ModelPackage | None:
-    """What the endpoint serves, or served when it was stopped; without one the newest other version that is Approved.
+    """What serves, or did when the endpoint was stopped, torn down or failed; else the newest other Approved version.
 
     An Approved version may never have come up, and one that serves may have been Rejected since, which nobody has to
     be as good as.
@@ -42,11 +42,17 @@ def of(session: boto3.Session, environment: Environment, new: ModelPackage) -> M
 
 
 def configuration(session: boto3.Session, environment: Environment) -> str:
-    """The configuration that answers, or would when a stopped endpoint starts; empty when there is none."""
-    if environment.endpoint is None or isinstance(environment.endpoint, Batch):
+    """The configuration that answers, or would when a stopped endpoint starts, or that came to serve last.
+
+    Without an endpoint that is the model which was made ready for transform jobs; empty when nothing ever served.
+    """
+    if environment.endpoint is None:
         return ""
-    found = endpoints.state(session, environment.endpoint_name)
-    if found is not None:
-        return "" if found.status == "Failed" else found.config
-    stopped = schedule.kept(session, environment.bucket, environment.endpoint_name)
-    return stopped.config if stopped else ""
+    if not isinstance(environment.endpoint, Batch):
+        found = endpoints.state(session, environment.endpoint_name)
+        if found is not None and found.status != "Failed":
+            return found.config
+        stopped = schedule.kept(session, environment.bucket, environment.endpoint_name)
+        if found is None and stopped:
+            return stopped.config
+    return logbook.came_to_serve(session, environment.bucket, environment.endpoint_name)
