@@ -1,24 +1,29 @@
 """A version is never rolled out over one that it was not compared with, however long both have waited."""
 
 import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mlops import storage
 from mlops.errors import Failure
-from mlops.hosting import deployment
-from mlops.quality import verdicts
+from mlops.hosting import deployment, endpoints
+from mlops.hosting.alarms import Reading
+from mlops.quality import gate, verdicts
 from mlops.registry import approval, packages, promotion, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.criteria import Compared, Comparison
 from mlops.settings.project import Settings
-from mlops.settings.serving import AllAtOnce, Endpoint
+from mlops.settings.serving import AllAtOnce, Batch, Endpoint, Serving
+
+QUICKEST = Endpoint(rollout=AllAtOnce(bake_seconds=0))
 
 
-def comparing(world: Any, may_lose: float) -> Settings:
+def comparing(world: Any, may_lose: float, endpoint: Serving = QUICKEST) -> Settings:
     """The project with a comparison, and the quickest rollout in production."""
-    prod = world.prod.model_copy(update={"endpoint": Endpoint(rollout=AllAtOnce(bake_seconds=0))})
+    prod = world.prod.model_copy(update={"endpoint": endpoint})
     asked = Comparison(positive="yes", resamples=400, metrics=(Compared(metric="log_loss", may_lose=may_lose),))
     return world.settings_with(prod).model_copy(update={"comparison": asked})  # type: ignore[no-any-return]
 
@@ -109,3 +114,82 @@ def test_a_promotion_run_again_says_what_the_gate_thinks_today_before_anybody_is
     assert now(world, third).status == "PendingManualApproval"
     fourth = waiting(world, "fourth", 0.92)
     assert fourth.metadata[verdicts.SERVING] == second.arn
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once, while the gate is at it."""
+    of_package, once = gate.of_package, iter([happens])
+
+    def judged(*given: Any) -> Any:
+        decision = of_package(*given)
+        next(once, lambda: None)()
+        return decision
+
+    monkeypatch.setattr(gate, "of_package", judged)
+
+
+def in_batch(world: Any, version: int) -> deployment.Deployment:
+    """A version that a person approves; what is made ready then in a production without an endpoint."""
+    settings = comparing(world, 0.05, Batch(kind="batch"))
+    approval.approve(settings, settings.environments[-1], by="mira", why="good", version=version)
+    return deployment.deploy(settings, settings.environments[-1], world.progress)
+
+
+@pytest.mark.slow
+def test_an_older_version_that_is_approved_later_does_not_judge_the_one_in_use(world: Any) -> None:
+    in_batch(world, waiting(world, "first", 0.6).version)
+    better, used = waiting(world, "second", 0.9), waiting(world, "third", 0.62)
+    in_batch(world, used.version)
+
+    again = in_batch(world, better.version)
+
+    assert (again.version, again.changed) == (used.version, False)
+    assert now(world, used).status == "Approved"
+
+
+@pytest.mark.slow
+def test_what_was_judged_against_a_version_that_serves_no_more_is_not_rejected(world: Any, monkeypatch: Any) -> None:
+    in_batch(world, waiting(world, "first", 0.6).version)
+    second, third = waiting(world, "second", 0.9), waiting(world, "third", 0.62)
+    in_batch(world, second.version)
+    meanwhile(monkeypatch, lambda: packages.set_status(world.session(world.prod), second, "Rejected", ""))
+
+    assert in_batch(world, third.version).version == third.version
+
+    said = "churn-prod version 1 serves by now, and churn-prod version 3 was held against churn-prod version 2"
+    assert any(said in line for line in world.said)
+    assert now(world, third).status == "Approved"
+
+
+@pytest.mark.slow
+def test_a_decision_that_falls_while_the_gate_is_at_it_stays_known(world: Any, monkeypatch: Any) -> None:
+    in_batch(world, waiting(world, "first", 0.6).version)
+    second, third = waiting(world, "second", 0.9), waiting(world, "third", 0.62)
+    in_batch(world, second.version)
+
+    def decided() -> None:
+        approval.reject(world.settings, world.prod, by="ines", why="a doubt", version=third.version)
+        approval.approve(world.settings, world.prod, by="ines", why="no doubt any more", version=third.version)
+
+    meanwhile(monkeypatch, decided)
+
+    with pytest.raises(Failure, match="the gate refuses it"):
+        in_batch(world, third.version)
+
+    told = [each.why for each in approval.decisions(now(world, third).reason)]
+    assert told[0].startswith("the gate against churn-prod version 2")
+    assert told[1:] == ["no doubt any more", "a doubt", "good"]
+
+
+def test_a_decision_that_falls_while_a_rollout_is_rolled_back_stays_known(world: Any) -> None:
+    chosen, session, moment = world.in_dev("first"), world.session(world.dev), datetime.now(UTC)
+    approval.record(session, chosen, "Approved", "ines", "it is not the model")
+    back = endpoints.State("InService", "churn-dev-v1-00000000", None, "", moment, False, moment, 1)
+
+    with pytest.raises(Failure, match="is now Rejected"):
+        deployment.explain_rollback(
+            session, world.dev, chosen, back, [Reading("churn-dev-errors", value=5, limit=1)], after=""
+        )
+
+    found = packages.describe(session, chosen.arn)
+    assert [each.who for each in approval.decisions(found.reason)] == ["mlops deploy", "ines"]

@@ -308,6 +308,8 @@ def explain_rollback(
         reason = end.failure or f"it is {end.status} and gives no reason"
         raise Failure(f"{back}: {reason}; version {package.version} is still Approved: run the same command again")
     shown = " and ".join(map(str, readings))
-    if packages.describe(session, package.arn).status != "Rejected":
+    # Somebody may have decided on it since it was chosen.
+    package = packages.describe(session, package.arn)
+    if package.status != "Rejected":
         approval.record(session, package, "Rejected", BY, f"rolled back by {shown}")
     raise Failure(f"{back}: {shown}; version {package.version} is now Rejected")

@@ -6,7 +6,8 @@ import boto3
 
 from mlops import aws
 from mlops.errors import Failure
-from mlops.hosting import incumbent
+from mlops.hosting import choice, incumbent
+from mlops.hosting.choice import Overtaken
 from mlops.quality import gate, verdicts
 from mlops.quality.verdicts import Decision
 from mlops.registry import approval, packages, registration
@@ -68,11 +69,21 @@ def refuse_worse(
     """Reject an approved version before it is rolled out when the gate refuses it against what serves by now.
 
     Raises:
+        Overtaken: while the gate was at it another version came to serve, or was approved, or this one was rejected.
         Failure: the gate refuses it.
     """
     _, decision = renewed(session, settings, environment, package, progress)
-    if decision is None or decision.passed:
+    if decision is None:
         return
+    # A job of the gate takes an hour, maybe: what it says may be of what serves no more.
+    choice.refuse_overtaken(session, environment, package)
+    serving = incumbent.of(session, environment.contenders[0], package)
+    if (serving.arn if serving else "") != decision.serving:
+        shown = serving.name if serving else "nothing"
+        raise Overtaken(f"{shown} serves by now, and {package.name} was held against {decision.against or 'nothing'}")
+    if decision.passed:
+        return
+    package = packages.describe(session, package.arn)
     why, against = "; ".join(decision.refusals), decision.against or "what serves"
     approval.record(session, package, "Rejected", BY, f"the gate against {against}: {why}")
     raise Failure(
