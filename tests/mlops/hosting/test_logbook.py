@@ -1,12 +1,14 @@
 """What history tells of an endpoint: what served, what did not come to, and what it went back from."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops.cli import release
 from mlops.errors import Failure
 from mlops.hosting import deployment, endpoints, logbook, rollouts
-from mlops.registry import history, packages
+from mlops.registry import approval, history, packages
 
 
 def told(world: Any) -> list[tuple[str, int, str]]:
@@ -74,3 +76,30 @@ def test_what_a_killed_run_has_brought_is_written_down_by_the_next(world: Any, m
         assert deployment.deploy(world.settings, world.dev, world.progress).changed is False
 
     assert told(world) == [("deployed", 1, "on churn-dev")]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_made_again_verifies_what_it_brought_as_its_own(
+    world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(world.settings.root)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    outputs = tmp_path / "outputs"
+
+    def changed(run: str) -> str:
+        outputs.write_text("")
+        monkeypatch.setenv("GITHUB_RUN_ID", run)
+        monkeypatch.setenv("GITHUB_OUTPUT", str(outputs))
+        release.deploy(env="dev", version="", group=None, json=False)
+        return dict(line.split("=", 1) for line in outputs.read_text().splitlines())["changed"]
+
+    world.in_dev("first")
+    found = [changed("76"), changed("77")]
+    second = world.in_dev("second")
+
+    assert [*found, changed("77"), changed("77"), changed("78")] == ["true", "false", "true", "true", "false"]
+    # What a rollback went back to was not brought by the run that it was part of.
+    approval.reject(world.settings, world.dev, by="mira", why="wrong data", version=second.version)
+    monkeypatch.setenv("GITHUB_RUN_ID", "79")
+    deployment.rollback(world.settings, world.dev, world.progress)
+    assert changed("79") == "false"

@@ -231,6 +231,7 @@ def test_another_text_is_no_version(world: Any, text: str) -> None:
         deployment.version_of(text, world.prod)
 
 
+@pytest.mark.slow
 def test_a_rollback_from_a_version_that_was_deleted_ends_well_and_a_second_one_goes_no_further(world: Any) -> None:
     for label in ("first", "second", "third"):
         deleted = world.in_dev(label)

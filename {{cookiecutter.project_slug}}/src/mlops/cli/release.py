@@ -143,7 +143,7 @@ def deploy(
     project, environment = opened(env, warm=True, group=group)
     brought = deployment.version_of(version, environment) if version else None
     result = deployment.deploy(project, environment, display.progress, brought)
-    changed = str(result.changed).lower()
+    changed = str(result.brought).lower()
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version), "changed": changed})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
     display.show(result, f"deployed: {result.endpoint} serves version {result.version}, {what}", json)

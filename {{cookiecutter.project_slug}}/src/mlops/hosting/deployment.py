@@ -1,6 +1,7 @@
 """Deployment: the newest approved version of a group is rolled out on its environment's endpoint."""
 
 import time
+from dataclasses import replace
 
 import boto3
 
@@ -53,14 +54,17 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
                 choice.refuse_overtaken(session, environment, package)
                 ready = batch.ready(session, settings, environment, package, progress)
                 logbook.serves(session, environment, package, ready.endpoint, "for transform jobs", ready.changed)
-                return ready
+                again = logbook.by_this_run(session, environment, ready.endpoint)
+                return replace(ready, brought=ready.changed or again)
             changed = bring(session, settings, environment, package, progress)
         except Overtaken as why:
             progress(f"{endpoint}: {why}")
             shadows.end(session, settings, environment, package, progress)
             continue
+        config = endpoints.config_name(settings, environment, package)
+        brought = changed or logbook.by_this_run(session, environment, config)
         seconds = time.monotonic() - started
-        return Deployment(endpoint, package.arn, package.version, changed=changed, seconds=seconds)
+        return Deployment(endpoint, package.arn, package.version, changed, seconds, brought)
 
 
 def bring(

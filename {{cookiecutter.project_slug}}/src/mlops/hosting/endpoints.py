@@ -59,13 +59,18 @@ class State:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What an endpoint serves after a command, whether the command changed it, and how long it took."""
+    """What an endpoint serves after a command, whether the command changed it, and how long it took.
+
+    Attributes:
+        brought: whether this run of a workflow changed it, now or in an earlier attempt.
+    """
 
     endpoint: str
     package: str
     version: int
     changed: bool
     seconds: float
+    brought: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import boto3
 
-from mlops import actor, storage
+from mlops import actor, github, storage
 from mlops.errors import Failure
 from mlops.registry import packages
 from mlops.registry.packages import ModelPackage
@@ -40,6 +40,7 @@ class Entry:
         config: the configuration that served from then on; of a failure, the one that did not come to. Of an
             environment without an endpoint, the model that the next job transforms by.
         why: where it was deployed, why it failed, or where the endpoint went back to.
+        run: number of the run of a workflow that did it, the same in all its attempts; empty elsewhere.
     """
 
     when: str
@@ -50,6 +51,7 @@ class Entry:
     package: str
     config: str
     why: str
+    run: str = ""
 
 
 def write(
@@ -71,6 +73,7 @@ def write(
         package=package.arn,
         config=config,
         why=why[:WHY],
+        run=github.run_id(),
     )
     # Their names sort by time, and two runs write two objects.
     uri = f"{place(environment.bucket, environment.endpoint_name)}{now:%Y%m%dT%H%M%S.%fZ}-{package.version}.json"
@@ -99,6 +102,16 @@ def last(session: boto3.Session, bucket: str, endpoint: str) -> Entry | None:
         if entry.what != "deployment failed":
             return entry
     return None
+
+
+def by_this_run(session: boto3.Session, environment: Environment, config: str) -> bool:
+    """Whether what serves was brought by this run of a workflow, in any of its attempts.
+
+    An earlier one may have ended before it had verified that: the next one is to take it back if it does not pass.
+    """
+    run = github.run_id()
+    entry = last(session, environment.bucket, environment.endpoint_name) if run else None
+    return entry is not None and (entry.what, entry.config, entry.run) == ("deployed", config, run)
 
 
 def entries(session: boto3.Session, bucket: str, endpoint: str) -> Iterator[Entry]:
