@@ -264,6 +264,13 @@ def test_a_run_that_may_wait_no_longer_leaves_its_job_with_a_note_of_the_commit(
     assert {*waiting.of(session, job)} == {first, *others}
     waiting.write(session, job, first.key, "")
     assert {*waiting.of(session, job)} == {*others}
+    # Escaped it is longer than a tag's value may be, so that nobody would be told of this one.
+    long = f"team/churn/.github/workflows/feature.yml@refs/heads/feature/{'ü' * 50}"
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", long)
+    with pytest.raises(Failure, match="run this one again: it goes on with it"):
+        jobs.run_pipeline(unseen.settings, unseen.feature, progress, until=0)
+    assert {*waiting.of(session, job)} == {*others}
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", "team/churn/.github/workflows/feature.yml@refs/heads/feature/a")
     with pytest.raises(Failure, match="is still at it"):
         jobs.trained_model(unseen.settings, unseen.feature)
     go.touch()

@@ -255,12 +255,11 @@ def left(run: Run, stage: Stage, job: Job) -> Job:
     """
     # Only where models are trained somebody is told of a job's end; elsewhere a person runs the run again.
     trains = run.recipe.before(run.environment) is None
-    if trains:
-        waiting.note(run.session, job, run.commit)
+    noted = trains and waiting.note(run.session, job, run.commit)
     # Whoever is told of its end reads the note: when it ended before the note was there, nobody else takes it up.
     current = attempts.describe(run.session, job.kind, job.name)
     if current is None or not current.ended:
-        raise StillTraining(stage.name, job, trains)
+        raise StillTraining(stage.name, job, taken_up=noted)
     return current
 
 

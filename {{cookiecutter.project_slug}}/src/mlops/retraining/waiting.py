@@ -19,6 +19,9 @@ TAG = "mlops:waits:"
 
 The key ends with a hash of workflow and branch: two branches at one commit both wait, and a key has 128 characters."""
 
+VALUE_LIMIT = 256
+"""Characters that a tag's value may have. The name of a branch may have as many letters, and nine for each of them."""
+
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -59,10 +62,13 @@ class TakenUp:
     why_not: str = ""
 
 
-def note(session: boto3.Session, job: Job, commit: str) -> None:
-    """Write on a job that a commit waits for it, and by which workflow it goes on."""
+def note(session: boto3.Session, job: Job, commit: str) -> bool:
+    """Write on a job that a commit waits for it, and by which workflow it goes on; False when that is too long."""
     waiting = Waiting(commit, *github.workflow())
+    if len(waiting.value) > VALUE_LIMIT:
+        return False
     write(session, job, waiting.key, waiting.value)
+    return True
 
 
 def write(session: boto3.Session, job: Job, key: str, value: str) -> None:
