@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -303,3 +304,10 @@ def summary(text: str) -> None:
     if path := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
+
+
+def annotate(text: str) -> None:
+    """Put a warning on the page of the run, which a run that ends well would not show; on standard error elsewhere."""
+    # A percent sign begins what is escaped, and a line ends the command.
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    print(f"::warning::{escaped}" if active() else f"! {text}", file=sys.stderr)

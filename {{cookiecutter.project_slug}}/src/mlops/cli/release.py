@@ -57,13 +57,19 @@ def promote(
 
 
 def pass_over(to: str, newer: str, json: bool) -> None:
-    """Bring nothing, and say so: a run of an older commit would make its model the newest version."""
+    """Bring nothing, and say so: a run of an older commit would make its model the newest version.
+
+    GitHub starts no run for a commit with [skip ci], nor for what a workflow has pushed with its own token.
+    """
     from mlops import github
     from mlops.settings import project as settings
 
     project = settings.load()
     said = f"nothing is brought to {project.environment(to).name}: the branch is at {newer[:12]} by now"
-    github.summary(f"## {project.project}: passed over\n\n{said}. The run of that commit brings its model.\n")
+    by_hand = f"start {github.workflow()[0]} by hand on the branch, where it can be, or push a commit"
+    then = f"The run of that commit brings its model. When there is none, as after [skip ci]: {by_hand}"
+    github.summary(f"## {project.project}: passed over\n\n{said}. {then}.\n")
+    github.annotate(f"{said}. {then}")
     display.write_outputs({"current": "false"})
     display.show({"current": False, "newer": newer}, f"passed over: {said}", json)
 
