@@ -134,12 +134,49 @@ def test_a_version_that_comes_back_on_a_new_endpoint_after_another_one_begins_an
     assert began > second.metadata[trial.SINCE] > first.metadata[trial.SINCE]
 
 
-def earlier(session: Any, package: packages.ModelPackage, hours: float) -> None:
-    """Let a challenger have begun to serve some hours ago."""
-    moment = datetime.now(UTC) - timedelta(hours=hours)
+def earlier(session: Any, package: packages.ModelPackage, hours: float, made: float | None = None) -> None:
+    """Let a challenger have begun to serve some hours ago, on an endpoint that was made some hours ago."""
+    now, noted = datetime.now(UTC), trial.beginning(packages.describe(session, package.arn))
+    assert noted is not None
+    began = trial.Beginning(now - timedelta(hours=hours), now - timedelta(hours=made) if made else noted.made)
     session.client("sagemaker").update_model_package(
-        ModelPackageArn=package.arn, CustomerMetadataProperties={trial.SINCE: moment.isoformat()}
+        ModelPackageArn=package.arn, CustomerMetadataProperties={trial.SINCE: str(began)}
     )
+
+
+def test_a_stop_in_between_is_no_hour_served_of_a_model_that_another_one_has_followed(advanced: Any) -> None:
+    session, contender = advanced.session(advanced.prod), advanced.prod.contender("challenger")
+    champion, first = as_challenger(advanced, "first")
+    _, second = as_challenger(advanced, "second")
+    made = endpoints.state(session, contender.endpoint_name).created
+    assert trial.beginning(second) == trial.Beginning(trial.beginning(second).since, made)
+
+    earlier(session, first, hours=50)
+    # The endpoint was stopped, and made again 3 h before the second one came.
+    earlier(session, second, hours=2, made=5)
+
+    assert trial.of(session, advanced.prod, champion).hours == pytest.approx(3, abs=0.1)
+    with pytest.raises(NotApproved, match=r"it has served for 3\.0 h without a break, 24 h are asked"):
+        approval.approve(advanced.settings, asks(advanced.prod, hours=24), by="mira", why="good", version=1)
+
+
+def test_a_model_that_another_one_followed_while_it_was_stopped_has_no_hours_until_it_serves_again(
+    advanced: Any,
+) -> None:
+    session, contender = advanced.session(advanced.prod), advanced.prod.contender("challenger")
+    champion, first = as_challenger(advanced, "first")
+    endpoints.remove(session, contender.endpoint_name, advanced.progress)
+    as_challenger(advanced, "second")
+    earlier(session, first, hours=50)
+
+    with pytest.raises(NotApproved, match="how long it served without a break before another one") as told:
+        approval.approve(advanced.settings, asks(advanced.prod, hours=24), by="mira", why="good", version=1)
+
+    assert "mlops rollback --env prod --group challenger --to 1 has it serve" in str(told.value)
+    assert trial.of(session, asks(advanced.prod, requests=0), champion).missing == []
+    deployment.rollback(advanced.settings, contender, advanced.progress, to=1)
+    found = trial.of(session, asks(advanced.prod, hours=24), champion)
+    assert found.missing == ["it has served for 0.0 h without a break, 24 h are asked"]
 
 
 def test_changed_settings_do_not_begin_a_trial_again_and_a_rollback_does(advanced: Any) -> None:

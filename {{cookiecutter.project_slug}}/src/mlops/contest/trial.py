@@ -14,7 +14,8 @@ from mlops.settings.project import Environment
 
 SINCE = "serves_since"
 """What a challenger's metadata says of when its endpoint began to serve it. SageMaker itself knows only when an
-endpoint was changed last, which scaling does too."""
+endpoint was changed last, which scaling does too. After a space, when the endpoint had been made that it came to: since
+then the version before it had no break."""
 
 MOST_POINTS = 1440
 """Datapoints that GetMetricStatistics gives in one answer."""
@@ -44,37 +45,64 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """When a version came to serve, and when the endpoint had been made that it came to, where that is known."""
+
+    since: datetime
+    made: datetime | None
+
+    def __str__(self) -> str:
+        """As it is noted."""
+        return " ".join(each.isoformat() for each in (self.since, self.made) if each)
+
+
+@dataclass(frozen=True)
 class Service:
-    """From when until when an endpoint served a challenger's version, and since when it was not stopped in between."""
+    """From when until when an endpoint served a challenger's version.
+
+    Attributes:
+        without_a_break_since: it was not stopped in between; None when nobody knows.
+    """
 
     package: ModelPackage
     since: datetime
-    without_a_break_since: datetime
+    without_a_break_since: datetime | None
     until: datetime
     is_stopped: bool
 
 
-def begun(session: boto3.Session, package: ModelPackage, before: int | None) -> None:
+def begun(session: boto3.Session, package: ModelPackage, before: int | None, made: datetime | None = None) -> None:
     """Note on a challenger's version that its endpoint serves it from now on, unless it did so before.
 
     Args:
         session: may update it.
         package: the version.
         before: the version that the endpoint served until now; None when there was no endpoint, for it was stopped.
+        made: when that endpoint had been made; None where it is not known.
     """
     if SINCE in package.metadata and (before == package.version or (before is None and not followed(session, package))):
         return
+    now = datetime.now(UTC)
     with aws.explained("UpdateModelPackage", package.arn):
         aws.client(session, "sagemaker").update_model_package(
-            ModelPackageArn=package.arn, CustomerMetadataProperties={SINCE: datetime.now(UTC).isoformat()}
+            ModelPackageArn=package.arn, CustomerMetadataProperties={SINCE: str(Beginning(now, made))}
         )
 
 
 def followed(session: boto3.Session, package: ModelPackage) -> bool:
     """Whether another version of the group has begun to serve after this one."""
-    since = datetime.fromisoformat(package.metadata[SINCE])
+    own = beginning(package)
     others = (packages.describe(session, entry.arn) for entry in packages.entries(session, package.group))
-    return any(datetime.fromisoformat(each.metadata[SINCE]) > since for each in others if SINCE in each.metadata)
+    began = (found for each in others if (found := beginning(each)))
+    return own is not None and any(each.since > own.since for each in began)
+
+
+def beginning(package: ModelPackage) -> Beginning | None:
+    """When a challenger's version came to serve; None when it has not."""
+    since, _, made = package.metadata.get(SINCE, "").partition(" ")
+    if not since:
+        return None
+    return Beginning(datetime.fromisoformat(since), datetime.fromisoformat(made) if made else None)
 
 
 def refuse_unproven(session: boto3.Session, environment: Environment, package: ModelPackage) -> str:
@@ -110,10 +138,14 @@ def of(session: boto3.Session, environment: Environment, package: ModelPackage) 
     challenger = environment.contender("challenger")
     served = service(session, challenger, package.fingerprint)
     own, asked = served.package, environment.challenger
-    hours = (served.until - served.without_a_break_since).total_seconds() / 3600
+    unbroken = served.without_a_break_since
+    hours = (served.until - unbroken).total_seconds() / 3600 if unbroken else 0.0
     requests = invocations(session, challenger, served.since, served.until)
     missing = []
-    if asked and hours < asked.hours:
+    if asked and asked.hours and unbroken is None:
+        again = f"mlops rollback {challenger.options} --to {own.version}"
+        missing.append(f"nobody knows for how long it served without a break before another one: {again} has it serve")
+    elif asked and hours < asked.hours:
         missing.append(f"it has served for {hours:.1f} h without a break, {asked.hours:g} h are asked")
     if asked and requests < asked.requests:
         missing.append(f"it has been asked {requests} times, {asked.requests} requests are asked")
@@ -128,22 +160,25 @@ def service(session: boto3.Session, challenger: Environment, fingerprint: str) -
     Raises:
         NotApproved: it has not, or that is not known, or the version was rejected.
     """
-    later: list[datetime] = []
+    later: list[Beginning] = []
     for entry in packages.entries(session, challenger.group):
         package = packages.describe(session, entry.arn)
-        since = datetime.fromisoformat(package.metadata[SINCE]) if SINCE in package.metadata else None
+        own = beginning(package)
         if package.fingerprint == fingerprint:
             break
-        if since:
-            later.append(since)
+        if own:
+            later.append(own)
     else:
         raise NotApproved(f"{challenger.group} has no version of this model")
     if package.status == "Rejected":
         raise NotApproved(f"{package.name} is Rejected ({package.reason.partition(' | ')[0]})")
-    if since is None:
+    if own is None:
         raise NotApproved(f"{package.name} has not served: mlops deploy {challenger.options}")
-    if after := [moment for moment in later if moment > since]:
-        return Service(package, since, since, min(after), is_stopped=False)
+    since = own.since
+    if after := [each for each in later if each.since > since]:
+        follower = min(after, key=lambda each: each.since)
+        unbroken = min(max(since, follower.made), follower.since) if follower.made else None
+        return Service(package, since, unbroken, follower.since, is_stopped=False)
     now, found = datetime.now(UTC), endpoints.state(session, challenger.endpoint_name)
     if found is None:
         # What it was asked is counted still; for how long it answered nobody has written down.

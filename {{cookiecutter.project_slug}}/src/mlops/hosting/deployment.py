@@ -109,7 +109,8 @@ def bring(
         served.mark(session, settings, environment, config)
     logbook.serves(session, environment, package, config, f"on {endpoint}", changed)
     if environment.is_challenger:
-        trial.begun(session, package, before=endpoints.version_of(found.config) if found else None)
+        before, made = (endpoints.version_of(found.config), found.created) if found else (None, None)
+        trial.begun(session, package, before, made)
     autoscaling.keep(session, environment, progress)
     if found is None:
         schedule.brought_up(session, environment, progress)
