@@ -208,8 +208,6 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monk
     kept = {each["Key"] for each in s3.list_objects_v2(Bucket="churn-feature-111111111111")["Contents"]}
     assert any(key.startswith("dvc/files/md5/") for key in kept)
 
-    as_soon_as_github_has_it_the_roles_trust_it(desk, monkeypatch)
-
     refused = desk.mlops("destroy", "--only", "aws", "--confirm", "chum")
     assert refused.returncode == 2 and "this project is churn" in refused.stderr
 
@@ -217,9 +215,7 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monk
     assert without_data.returncode == 0, without_data.stderr
     assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["churn-dev-other-dev-deploy"]
     assert {each["Key"] for each in s3.list_objects_v2(Bucket="churn-feature-111111111111")["Contents"]} == kept
-    again = desk.mlops("bootstrap", "aws", "--env", "feature", "--yes")
-    assert again.returncode == 0, again.stderr
-    assert "churn-feature-train" in {role["RoleName"] for role in iam.list_roles()["Roles"]}
+    what_stayed_is_taken_up_and_the_roles_trust_what_github_names(desk, monkeypatch)
 
     gone = desk.mlops("destroy", "--only", "aws", "--data", "--confirm", "churn")
     assert gone.returncode == 0, gone.stderr
@@ -230,8 +226,8 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monk
     assert desk.cloud.client("sagemaker", "feature").list_model_package_groups()["ModelPackageGroupSummaryList"] == []
 
 
-def as_soon_as_github_has_it_the_roles_trust_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The repository's name goes into the values and into the trust of the roles in one run."""
+def what_stayed_is_taken_up_and_the_roles_trust_what_github_names(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a destroy left is known, and the repository's name goes into the values and into the trust in one run."""
     values = desk.folder / "infra" / "environments" / "feature.tfvars"
     given = values.read_text()
     values.write_text(given.replace("github_repository ", "# github_repository "))
@@ -249,7 +245,6 @@ def as_soon_as_github_has_it_the_roles_trust_it(desk: Desk, monkeypatch: pytest.
     trust = iam.get_role(RoleName="churn-feature-train")["Role"]["AssumeRolePolicyDocument"]
     assert "repo:acme@1/churn@3:environment:feature" in json.dumps(trust)
     assert 'github_repository = "acme@1/churn@3"' in values.read_text()
-    assert set(desk.plan("bootstrap", "aws", "--env", "feature").values()) == {"keep"}
 
 
 def test_the_doctor_names_what_an_empty_account_lacks_and_the_fix(desk: Desk) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 ACCOUNTS = {"feature": "111111111111", "dev": "111111111111", "prod": "222222222222"}
 GROUPS = {"feature": "churn-feature", "dev": "churn-dev", "prod": "churn-prod-champion"}
 PEOPLE = ("data-scientist", "ml-engineer", "operations")
-LATER = ("execution", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "dispatch", *PEOPLE)
+LATER = ("execution", "deploy", "approve", "destroy", "prune", "monitor", "schedule", "dispatch", "checks", *PEOPLE)
 ROLES = {
     "feature": ("execution", "train", "deploy", "prune", "image", "dispatch", *PEOPLE),
     "dev": (*LATER, "hours", "scheduler"),
@@ -48,7 +48,7 @@ WHO_MAY: dict[str, tuple[str, str, str]] = {
     "make a configuration": ("", "deploy", "deploy"),
     "make an endpoint": ("", "deploy schedule hours", "deploy schedule"),
     "change an endpoint": ("", "deploy", "deploy"),
-    "ask an endpoint": ("", "deploy", "deploy"),
+    "ask an endpoint": ("", "deploy", "deploy"),  # checks may ask those that are there only, by name
     "delete an endpoint": ("", "deploy destroy schedule hours", "deploy destroy schedule"),
     "delete a configuration": ("", "prune", "prune"),
     "delete a model": ("", "prune", "prune"),

@@ -54,6 +54,7 @@ GATES = {
     ("dev", "schedule"): {"dev"},
     ("dev", "hours"): set(),
     ("dev", "scheduler"): set(),
+    ("dev", "checks"): set(),
     ("dev", "execution"): set(),
     ("prod", "deploy"): {"prod"},
     ("prod", "destroy"): {"prod"},
@@ -62,6 +63,7 @@ GATES = {
     ("prod", "prune"): set(),
     ("prod", "schedule"): {"prod"},
     ("prod", "execution"): set(),
+    ("prod", "checks"): set(),
     **{
         (environment, role): set()
         for environment in ACCOUNTS

@@ -88,7 +88,7 @@ def test_a_version_is_known_when_its_configuration_was_deleted(world: Any, tmp_p
     world.client(dev).delete_endpoint_config(EndpointConfigName=config)
 
     (row,) = [row for row in logged(world, dev, tmp_path / "log") if row["request_id"] == "kept"]
-    assert (row["version"], row["package"]) == (1, None)
+    assert (row["version"], row["package"].rpartition(":")[2]) == (1, "model-package/churn-dev/1")
 
 
 def test_what_is_captured_counts_in_the_name_of_the_configuration(world: Any) -> None:
