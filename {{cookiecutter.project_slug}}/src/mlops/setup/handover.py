@@ -26,6 +26,9 @@ SUMMARY_LIMIT = 1_000_000
 COMMENT_LIMIT = 50_000
 """Bytes of a plan in a comment, of which GitHub takes 65,536 characters."""
 
+NO_RUN = "When there is none, as after [skip ci], an administrator runs `mlops bootstrap aws` on main"
+"""What to do for a commit for which GitHub has started nothing."""
+
 ZIP_SECONDS = 900
 
 
@@ -87,7 +90,7 @@ def plan(settings: Settings, environment: Environment, asks: bool, told: Progres
     """
     known(settings)
     if newer := left():
-        said = f"{title(environment)}passed over\n\n`main` is at {newer[:12]} by now, whose run plans it."
+        said = f"{title(environment)}passed over\n\n`main` is at {newer[:12]} by now, whose run plans it. {NO_RUN}."
         return Planned(environment.name, 0, 0, 0, apply=False, said=said)
     if uses_functions(settings, environment):
         zipped(settings, told)
@@ -131,7 +134,7 @@ def apply(settings: Settings, environment: Environment, told: Progress) -> githu
     if newer := left():
         raise Failure(
             f"main is at {newer[:12]} by now, with other infrastructure than was approved: nothing was applied; the "
-            "newest run of infra on main has the plan for it"
+            f"newest run of infra on main has the plan for it. {NO_RUN}"
         )
     # Called by another workflow, a job is listed under its caller, which is named after the environment.
     gate, instead = environments.applying_gate(environment), "have an administrator run `mlops bootstrap aws`"
