@@ -173,7 +173,7 @@ def administrator() -> boto3.Session:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    meant = ("--env", "feature", "--env", "dev")
+    meant = ("--env", "feature")
     before = desk.plan("bootstrap", "aws", *meant)
     assert set(before.values()) == {"make", "keep"}
     assert before["infrastructure of feature"] == "make"
@@ -186,12 +186,12 @@ def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monk
     read = (desk.folder / "mlops.yaml").read_text()
     key = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
     (desk.folder / "mlops.yaml").write_text(f"{read}\nkms_key: {key}\n")
-    lost = desk.mlops("bootstrap", "aws", "--env", "dev", "--yes")
+    lost = desk.mlops("bootstrap", "aws", *meant, "--yes")
     (desk.folder / "mlops.yaml").write_text(read)
     assert lost.returncode == 1 and "aws_kms_key.environment[0] would be removed, and data with it" in lost.stderr
 
     iam = desk.cloud.client("iam", "feature")
-    trust = iam.get_role(RoleName="churn-dev-deploy")["Role"]["AssumeRolePolicyDocument"]
+    trust = iam.get_role(RoleName="churn-feature-train")["Role"]["AssumeRolePolicyDocument"]
     iam.create_role(RoleName="churn-dev-other-dev-deploy", AssumeRolePolicyDocument=json.dumps(trust))
 
     doctor = desk.mlops("doctor", "--only", "aws", "--env", "feature", "--json")
