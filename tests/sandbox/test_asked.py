@@ -13,12 +13,12 @@ def test_what_roles_ask_for_is_written_down_once_with_its_condition_keys(
 ) -> None:
     file = tmp_path / "asked.jsonl"
     server = start(tmp_path / "state", "--asked", str(file))
-    server.client("sagemaker").list_models()
+    server.client("sagemaker").list_endpoint_configs()
     deploy = server.client_as("dev-deploy", "sagemaker")
     package = "arn:aws:sagemaker:eu-west-1:111111111111:model-package/churn-dev/9"
 
     for _ in range(2):
-        deploy.list_models()
+        deploy.list_endpoint_configs()
     refused(deploy.update_model_package, ModelPackageArn=package, ModelApprovalStatus="Approved")
     refused(deploy.create_model_package_group, ModelPackageGroupName="somebody-elses")
 
@@ -27,7 +27,7 @@ def test_what_roles_ask_for_is_written_down_once_with_its_condition_keys(
     assert [json.loads(line) for line in file.read_text().splitlines()] == [
         {"role": DEPLOY, "action": f"sagemaker:{action}", "resource": resource, "context": context, "allowed": allowed}
         for action, resource, context, allowed in [
-            ("ListModels", "*", {}, True),
+            ("ListEndpointConfigs", "*", {}, True),
             ("UpdateModelPackage", package, approval, True),
             ("CreateModelPackageGroup", group, {}, False),
         ]

@@ -329,7 +329,7 @@ locals {
             "arn:aws:sagemaker:${local.here}:${pair[0]}/${pair[1]}"
           ]
         },
-        { Action = ["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], Resource = ["*"] },
+        { Action = ["sagemaker:ListEndpointConfigs"], Resource = ["*"] },
         { Action = ["cloudwatch:DescribeAlarms"], Resource = local.watched_arns },
         # Raising the manual alarm is how a person stops a rollout; the others are raised by what the endpoint measures.
         { Action = ["cloudwatch:SetAlarmState"], Resource = [for arn in local.alarm_arns : "${arn}-manual"] },

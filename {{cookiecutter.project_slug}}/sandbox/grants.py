@@ -230,7 +230,7 @@ def _serving(project: Project, environment: Environment) -> list[Statement]:
         ),
         _allow(["sagemaker:ListTags"], _sagemaker(project, environment, "endpoint-config", names)),
         _allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], served),
-        _allow(["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], ["*"]),
+        _allow(["sagemaker:ListEndpointConfigs"], ["*"]),
         _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
         _allow(["cloudwatch:SetAlarmState"], [f"{arn}-manual" for arn in _alarms(project, environment)]),
         *scaling_grants.begin(project, environment, names),
