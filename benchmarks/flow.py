@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "workflows"))
+sys.path[:0] = [str(ROOT / "tests" / "workflows"), str(ROOT / "{{cookiecutter.project_slug}}")]
 
 from harness import Environment  # noqa: E402
 from harness.world import World, bake  # noqa: E402
@@ -42,8 +42,8 @@ def opened(folder: Path) -> World:
     }
     world = World(folder, bake(ROOT, folder), rules)
     for branch in ("main", "dev"):
-        [run] = world.github.pushed(branch)
-        ended(run, "success")
+        for run in world.github.pushed(branch):
+            ended(run, "success")
     return world
 
 
