@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,6 +122,30 @@ def test_a_rollout_that_begins_while_a_rollback_rejects_its_version_is_stopped(
 
     settled = endpoints.settle(session, "churn-prod", world.progress)
     assert (result.version, endpoints.version_of(settled.config), world.answer(world.prod)) == (1, 1, "first")
+
+
+@pytest.mark.slow
+def test_a_second_rollback_while_the_old_instances_go_waits_and_goes_no_further(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        world.in_dev(name)
+        deployment.deploy(world.settings, world.dev, world.progress)
+    deployment.rollback(world.settings, world.dev, world.progress)
+    describe, looks = endpoints.state, []
+
+    def still_updating(session: Any, endpoint: str) -> Any:
+        found = describe(session, endpoint)
+        looks.append(found)
+        return replace(found, status="Updating", pending=found.config) if len(looks) == 1 else found
+
+    world.forget_calls()
+    with monkeypatch.context() as patch:
+        patch.setattr(endpoints, "state", still_updating)
+        result = deployment.rollback(world.settings, world.dev, world.progress)
+
+    assert (result.version, result.changed, world.answer(world.dev)) == (1, False, "first")
+    assert (world.calls("UpdateEndpoint"), statuses(world, world.dev)) == ([], {1: "Approved", 2: "Rejected"})
 
 
 @pytest.mark.slow

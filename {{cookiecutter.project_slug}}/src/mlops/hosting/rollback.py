@@ -45,6 +45,9 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
     if isinstance(environment.endpoint, Batch):
         return in_registry(session, settings, environment, progress, to)
     found = endpoints.state(session, endpoint)
+    if found is not None and found.status == "Updating" and found.pending in (None, found.config):
+        # All its traffic has shifted and only the old instances are left to go: what it serves is decided.
+        found = endpoints.settle(session, endpoint, progress)
     if found is None:
         raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
     if found.status not in ("Creating", "Failed"):
