@@ -25,11 +25,17 @@ def action(name: str, endpoint: str = ENDPOINT) -> dict[str, str]:
 
 
 def in_service(endpoint: str = ENDPOINT, status: str = "IN_SERVICE") -> dict[str, Any]:
-    """SageMaker's event, with the members of its documentation."""
+    """SageMaker's event, in the form of its documentation."""
+    arn = f"arn:aws:sagemaker:eu-west-1:222222222222:endpoint/{endpoint}"
     return {
         "version": "0", "id": "d2921b5a-b0ea-a8a6-8a3a-000000000000", "source": "aws.sagemaker",
         "detail-type": "SageMaker Endpoint State Change", "account": "222222222222", "region": "eu-west-1",
-        "detail": {"EndpointName": endpoint, "EndpointStatus": status, "EndpointConfigName": CONFIG},
+        "time": "1583831889050", "resources": [arn],
+        "detail": {
+            "EndpointName": endpoint, "EndpointArn": arn, "EndpointConfigName": CONFIG, "EndpointStatus": status,
+            "ProductionVariants": [{"DesiredWeight": 1.0, "DesiredInstanceCount": 1.0}],
+            "CreationTime": 1592411992203.0, "LastModifiedTime": 1592411994287.0, "Tags": {},
+        },
     }  # fmt: skip
 
 
@@ -37,6 +43,11 @@ OTHERS = {
     "another endpoint": action("stop", "fraud-prod"),
     "another action": action("delete"),
     "no endpoint": {"action": "stop"},
+    "an endpoint that is a list": {"action": "stop", "endpoint": [ENDPOINT]},
+    "no action": {"action": None, "endpoint": ENDPOINT},
+    "no detail": {**in_service(), "detail": None},
+    "no status": {**in_service(), "detail": {"EndpointName": ENDPOINT}},
+    "another kind": {**in_service(), "detail-type": "SageMaker Model State Change"},
     "an update": in_service(status="UPDATING"),
     "an event of another": in_service("fraud-prod"),
     "empty": {},
