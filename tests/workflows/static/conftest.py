@@ -41,6 +41,6 @@ def language_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page() -> str:
+def told() -> str:
     """The page that tells a team how to build workflows of its own."""
     return (PROJECT / "docs" / "workflows.md").read_text(encoding="utf-8")

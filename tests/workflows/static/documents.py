@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Repository:
 
     texts: dict[str, str]
     documents: dict[str, Document]
+    found: dict[int, Any] = field(default_factory=dict, compare=False)
+    """What has been worked out of parts of the documents, by their identity."""
 
     @property
     def workflows(self) -> dict[str, Document]:
@@ -52,6 +54,14 @@ class Repository:
         path = uses.removeprefix(SELF)
         return self.documents.get(path) or self.documents.get(f"{path}/action.yml")
 
+    def touched(self, path: str) -> set[str]:
+        """A file and those that use it, also by way of others: what may be otherwise when it is."""
+        name = SELF + path.removesuffix("/action.yml")
+        users = {
+            each for each, text in self.texts.items() if re.search(rf"uses: {re.escape(name)}$", text, re.MULTILINE)
+        }
+        return {path}.union(*(self.touched(each) for each in users))
+
 
 def repository(root: Path) -> Repository:
     """Read the workflows and actions of a repository."""
@@ -59,6 +69,13 @@ def repository(root: Path) -> Repository:
     files = [*sorted(folder.glob("workflows/*.yml")), *sorted(folder.glob("actions/*/action.yml"))]
     texts = {file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in files}
     return Repository(texts, {path: load(text) for path, text in texts.items()})
+
+
+def every_step(document: Document) -> Iterator[Document]:
+    """The steps of a workflow's jobs, or of an action."""
+    holders = document["jobs"].values() if "jobs" in document else [document["runs"]]
+    for holder in holders:
+        yield from holder.get("steps", [])
 
 
 def every(node: Any, key: str) -> Iterator[str]:

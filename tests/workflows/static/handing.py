@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from static.documents import Document, Repository
+from static.documents import SELF, Document, Repository
 from static.expressions import jobs_that_run, steps_that_run
 
 CALLER, CALLED = ".github/workflows/infra.yml", ".github/workflows/_infra.yml"
@@ -12,6 +12,10 @@ PATHS = ["infra/**", "lambdas/**", "src/mlops/**", "mlops.yaml", "pyproject.toml
 """What the infrastructure is made from, the code of its functions too."""
 
 LOCK = {"group": "infra-plan-${{ inputs.environment }}-${{ github.ref }}", "cancel-in-progress": False}
+BEGINS = ["actions/checkout", f"{SELF}.github/actions/setup", "hashicorp/setup-terraform"]
+PLANS, APPLIES = [*BEGINS, "Plan", "actions/upload-artifact"], [*BEGINS, "actions/download-artifact", "Apply"]
+"""The steps, by what they use or their name: each has what it needs from those before."""
+
 HERE, FORK = "team/project", "somebody/project"
 PUSH = {"event_name": "push", "repository": HERE, "event": {}}
 READY, NOT_READY = {"setup": {"ready": "true"}}, {"setup": {"ready": "false"}}
@@ -65,6 +69,9 @@ def broken(repo: Repository) -> Iterator[str]:
             yield f"{what}: steps {passed} of the plan run"
     if not any((step.get("env") or {}).get("APPROVAL") == "${{ vars.MLOPS_APPROVAL }}" for step in plan):
         yield "a plan does not know whether anybody is asked, and promises a review all the same"
+    for steps, order in ((plan, PLANS), (apply, APPLIES)):
+        if (found := [str(step.get("uses", step.get("name"))).partition("@")[0] for step in steps]) != order:
+            yield f"Terraform has not come, or not the plan, before it is wanted: {found}"
     yield from handed_over(plan, apply)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -33,18 +32,18 @@ def run(name: str, *arguments: str, folder: Path, text: str | None = None) -> st
     return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit code {done.returncode}"
 
 
-def actionlint(folder: Path, scripts: bool = True) -> str:
+def actionlint(folder: Path) -> str:
     """actionlint over workflows, with shellcheck over their scripts; what they call is found beside `.git`."""
     (folder / ".git").mkdir(exist_ok=True)
-    return run("actionlint", "-oneline", "-shellcheck", tool("shellcheck") if scripts else "", folder=folder)
+    return run("actionlint", "-oneline", "-shellcheck", tool("shellcheck"), folder=folder)
 
 
-def composites(folder: Path, repo: Repository, scripts: bool = True) -> str:
+def composites(folder: Path, repo: Repository) -> str:
     """actionlint over the actions, each rewritten as the workflow that it would be: it reads none of their steps."""
     found = []
     for path, action in repo.actions.items():
         text = yaml.safe_dump(as_workflow(action), sort_keys=False, width=10_000)
-        shellcheck = tool("shellcheck") if scripts else ""
+        shellcheck = tool("shellcheck")
         arguments = ["-oneline", "-shellcheck", shellcheck, "-stdin-filename", path, "-"]
         found.append(run("actionlint", *arguments, folder=folder, text=text))
     return "\n".join(filter(None, found))
@@ -69,12 +68,6 @@ def zizmor(folder: Path) -> str:
     """zizmor as its strictest persona."""
     arguments = ["--offline", "--persona", "auditor", "--strict-collection", "--format", "plain", "--quiet", "."]
     return run("zizmor", *arguments, folder=folder)
-
-
-def zizmor_findings(folder: Path) -> str:
-    """How often each of zizmor's audits finds something, for comparison with another folder's."""
-    found = re.findall(r"^\w+\[([\w-]+)\]", zizmor(folder), re.MULTILINE)
-    return " ".join(f"{name}:{found.count(name)}" for name in sorted(set(found)))
 
 
 def dependabot(folder: Path) -> str:

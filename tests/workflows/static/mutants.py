@@ -1,11 +1,13 @@
-"""Mistakes, made one at a time from the workflows themselves: each thing that may be forgotten is taken away."""
+"""Mistakes, made one at a time from the workflows themselves: each thing is forgotten, or set wrong."""
 
-import copy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from static.documents import Document, Repository
+from static.swaps import inside, nodes, swaps
 
 LISTS = {"permissions", "outputs", "inputs", "env", "with", "concurrency", "environment"}
 """Keys whose entries are forgotten one by one."""
@@ -17,35 +19,55 @@ WHOLE = {"permissions", "needs", "if", "environment", "concurrency", "outputs", 
 OPERATORS = {"==": "!=", "!=": "==", "&&": "||", "||": "&&", "!cancelled()": "always()"}
 """What in a condition is taken for what else, wherever it stands."""
 
+OPERAND = r"!?[\w.-]+(?:\([^()]*\))?(?: [!=]= (?:'[^']*'|[\w.]+))?"
+PART = re.compile(rf"{OPERAND}\s+(?:&&|\|\|)\s+|\s+(?:&&|\|\|)\s+{OPERAND}(?=[\s)]|$)")
+"""One of the things that a condition asks for, with the word that joins it to the others."""
+
 
 @dataclass(frozen=True)
 class Mutant:
-    """A repository with one mistake, and what the mistake is."""
+    """A repository with one mistake: what the mistake is, of which kind, and in which file."""
 
     name: str
+    kind: str
+    path: str
     repo: Repository
 
 
 def mutants(repo: Repository) -> Iterator[Mutant]:
-    """Every mistake."""
+    """Every mistake, each once."""
     for path, document in repo.documents.items():
-        for place in sorted(set(places(document)), key=str):
-            yield mutant(repo, path, f"without {dotted(place)}", place, None)
-        for place, value in changes(document):
-            yield mutant(repo, path, f"{dotted(place)} is {value!r}", place, value)
+        seen: set[tuple[tuple[Any, ...], str]] = set()
+        for kind, place, value in chain(forgotten(document), changes(document), swaps(repo, document)):
+            if (place, repr(value)) not in seen and (value is None or value != inside(document, place)):
+                seen.add((place, repr(value)))
+                yield mutant(repo, path, kind, place, value)
 
 
-def mutant(repo: Repository, path: str, name: str, place: tuple[Any, ...], value: Any) -> Mutant:
+def forgotten(document: Document) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """Everything that is taken away."""
+    yield from (("forgotten", place, None) for place in sorted(set(places(document)), key=str))
+
+
+def mutant(repo: Repository, path: str, kind: str, place: tuple[Any, ...], value: Any) -> Mutant:
     """The repository with what is at a place of a file replaced, or taken away when there is no value."""
-    changed = copy.deepcopy(repo.documents[path])
-    node = changed
-    for part in place[:-1]:
-        node = node[part]
-    if value is None:
-        del node[place[-1]]
+    what = f"without {dotted(place)}" if value is None else f"{dotted(place)} is {value!r}"
+    changed = replaced(repo.documents[path], place, value)
+    documents = {**repo.documents, path: changed}
+    return Mutant(f"{path.removeprefix('.github/')}: {what}", kind, path, Repository(repo.texts, documents))
+
+
+def replaced(node: Any, place: tuple[Any, ...], value: Any) -> Any:
+    """A document with another value at a place; what it does not touch is the original's."""
+    if not place:
+        return value
+    first, rest = place[0], place[1:]
+    entries = dict(node) if isinstance(node, dict) else list(node)
+    if rest or value is not None:
+        entries[first] = replaced(node[first], rest, value)
     else:
-        node[place[-1]] = value
-    return Mutant(f"{path.removeprefix('.github/')}: {name}", Repository(repo.texts, {**repo.documents, path: changed}))
+        del entries[first]
+    return entries
 
 
 def places(document: Document) -> Iterator[tuple[Any, ...]]:
@@ -60,53 +82,23 @@ def places(document: Document) -> Iterator[tuple[Any, ...]]:
             yield from ((*place, index) for index in range(len(node)))
 
 
-def changes(document: Document) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Values that are set wrong, in place of others."""
+def changes(document: Document) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """Conditions that are set wrong or lack a part, steps in another order, and refs that name a branch."""
     for place, node in nodes(document):
-        key = place[-1] if place else ""
-        match (key, node):
+        match (place[-1] if place else "", node):
             case ("if", str()):
                 for operator, other in OPERATORS.items():
                     parts = node.split(operator)
                     for index in range(1, len(parts)):
-                        yield place, operator.join(parts[:index]) + other + operator.join(parts[index:])
-            case ("cancel-in-progress", False):
-                yield place, True
-            case ("queue", str()):
-                yield place, "single"
-            case (
-                "name" | "environment" | "duty",
-                "prod" | "dev" | "feature" | "train" | "deploy" | "approve" | "destroy" | "monitor" | "plan" | "apply",
-            ):
-                wrong = {
-                    "prod": "dev",
-                    "dev": "prod",
-                    "feature": "dev",
-                    "train": "deploy",
-                    "deploy": "approve",
-                    "plan": "apply",
-                }
-                if key != "name" or place[-2:-1] == ("environment",):
-                    yield place, wrong.get(node, "train")
-            case ("type", "boolean"):
-                yield place, "string"
-            case ("contents" | "actions", "read"):
-                yield place, "write"
-            case ("deployment", False):
-                yield place, True
+                        joined = operator.join(parts[:index]) + other + operator.join(parts[index:])
+                        yield "condition", place, joined
+                for part in PART.finditer(node):
+                    yield "condition", place, node[: part.start()] + node[part.end() :]
+            case ("steps", list()):
+                for index in range(len(node) - 1):
+                    yield "order", place, [*node[:index], node[index + 1], node[index], *node[index + 2 :]]
             case ("ref" | "group", str()):
-                yield place, "main"
-
-
-def nodes(node: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every node of a document with its place."""
-    yield place, node
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from nodes(value, (*place, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from nodes(value, (*place, index))
+                yield "text", place, "main"
 
 
 def dotted(place: tuple[Any, ...]) -> str:

@@ -1,21 +1,18 @@
 """Rules on workflows and actions that no public tool checks: `problems` names what breaks one, and where."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from static.documents import SELF, Document, Repository, every
+from static.documents import SELF, Document, Repository, every, every_step
 from static.foreign import ACTIONS
+from static.needs import COMMAND, CREDENTIALS, FIRST, NOTHING, READING_RUNS, needs_of, permissions_of
 
 PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
-FIRST = "feature"
-"""The environment that trains, whose workflows have the duties of that and no other."""
-
 OWN_DUTY = {"teardown": "destroy", "infra plan": "plan", "infra apply": "apply",
             **{each: each for each in ("approve", "image", "monitor", "schedule")}}  # fmt: skip
 """Commands that have a duty to themselves."""
 
-CREDENTIALS = "aws-actions/configure-aws-credentials"
 READY = "needs.check.outputs.ready == 'true'"
 LONGEST_MINUTES = 240
 """The longest session that the roles allow: a job whose credentials end before it does can only fail."""
@@ -27,85 +24,29 @@ GROUPS = {"mlops run": {"pipeline", "jobs"}, "mlops retrain": {"pipeline"}, "ruf
           "pytest": {"model", "pipeline", "jobs", "sandbox", "quality"}}  # fmt: skip
 """The dependency groups that a command needs, beside the machinery's own dependencies."""
 
-READING_RUNS = {"approve", "reject", "door", "infra apply"}
 WAITING = {"approve", "infra apply"}
 """Commands of jobs that wait for a person."""
 
 WITH_TOKEN = {*READING_RUNS, "promote", "take-up", "retrain", "infra plan"}
-COMMAND = re.compile(r"\bmlops (?P<name>(?:infra )?[a-z][a-z-]*)(?P<options>[^\n|;&]*)")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
 
-@dataclass
-class Needs:
-    """What a job does that needs a right: found by following its steps into the actions that they use."""
-
-    checkout: bool = False
-    duty: str = ""
-    environment: str = ""
-    comments: bool = False
-    commands: set[str] = field(default_factory=set)
-    groups: set[str] = field(default_factory=set)
-    scripts: str = ""
-
-    @property
-    def permissions(self) -> dict[str, str]:
-        """The least that its token has to allow."""
-        wanted = {}
-        if READING_RUNS & self.commands:
-            wanted["actions"] = "read"
-        if {"take-up", "retrain"} & self.commands:
-            wanted["actions"] = "write"
-        if self.checkout:
-            wanted["contents"] = "write" if "retrain" in self.commands else "read"
-        if self.duty:
-            wanted["id-token"] = "write"
-        if self.comments or {"retrain", "infra plan"} & self.commands:
-            wanted["pull-requests"] = "write"
-        return wanted
-
-
-def needs_of(repo: Repository, steps: list[Document], given: Document | None = None) -> Needs:
-    """What steps need, with the inputs that their action was given."""
-    found = Needs()
-    for step in steps:
-        uses, inputs = str(step.get("uses", "")), step.get("with") or {}
-        if uses.startswith("actions/checkout@"):
-            found.checkout = True
-        elif uses.startswith(f"{CREDENTIALS}@") and given is None:
-            found.duty = str(inputs.get("role-to-assume", "")) or "?"
-        elif uses.startswith(SELF) and (action := repo.called(uses)):
-            inner = needs_of(repo, action["runs"]["steps"], inputs)
-            found.commands |= inner.commands
-            found.scripts += inner.scripts
-            if uses.endswith("/setup"):
-                found.duty, found.environment = str(inputs.get("duty", "")), str(inputs.get("environment", FIRST))
-                found.groups = set(str(inputs.get("dependencies", "")).split())
-            found.comments |= bool(inputs.get("token"))
-        found.commands |= {match["name"] for match in COMMAND.finditer(step.get("run", ""))}
-        found.scripts += f"{step.get('run', '')}\n"
-    return found
-
-
-def permissions_of(repo: Repository, job: Document) -> dict[str, str]:
-    """What a job's token has to allow: for its own steps, or for all jobs of the workflow that it calls."""
-    if "uses" not in job:
-        return needs_of(repo, job.get("steps", [])).permissions
-    called = repo.called(job["uses"]) or {"jobs": {}}
-    return {scope: level for each in called["jobs"].values() for scope, level in permissions_of(repo, each).items()}
-
-
-def problems(repo: Repository) -> Iterator[str]:
-    """All that breaks a rule."""
+def problems(repo: Repository, of: Collection[str] | None = None) -> Iterator[str]:
+    """All that breaks a rule, in all files or in some."""
+    chosen = repo.documents.keys() if of is None else of
     for path, document in repo.workflows.items():
+        if path not in chosen:
+            continue
         yield from (f"{path}: {problem}" for problem in of_workflow(repo, document))
         for name, job in document["jobs"].items():
             for rule in (rights, locks, places, gates, times, calls, orders):
                 yield from (f"{path}: {name}: {problem}" for problem in rule(repo, document, name, job))
     for path, action in repo.actions.items():
-        yield from (f"{path}: {problem}" for problem in of_action(action))
-    yield from pins(repo)
-    yield from references(repo)
+        if path in chosen:
+            yield from (f"{path}: {problem}" for problem in of_action(action))
+    yield from references(repo, chosen)
+    if of is None:
+        yield from pins(repo)
 
 
 def pins(repo: Repository) -> Iterator[str]:
@@ -121,9 +62,11 @@ def pins(repo: Repository) -> Iterator[str]:
                 yield f"{path}:{number}: {match['action']} {match['version']} at that SHA is not what was looked at"
 
 
-def references(repo: Repository) -> Iterator[str]:
+def references(repo: Repository, chosen: Collection[str]) -> Iterator[str]:
     """What a workflow uses of its own repository is there."""
     for path, document in repo.documents.items():
+        if path not in chosen:
+            continue
         for uses in every(document, "uses"):
             if uses.startswith(("./", SELF)) and repo.called(uses) is None:
                 yield f"{path}: {uses} does not exist, or is not addressed by {SELF}"
@@ -134,13 +77,6 @@ def references(repo: Repository) -> Iterator[str]:
                 yield f"{path}: {name} has no input {unknown}"
 
 
-def every_step(document: Document) -> Iterator[Document]:
-    """The steps of a workflow's jobs, or of an action."""
-    holders = document["jobs"].values() if "jobs" in document else [document["runs"]]
-    for holder in holders:
-        yield from holder.get("steps", [])
-
-
 def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
     """Rules on a workflow as a whole."""
     if document.get("permissions") != {}:
@@ -148,23 +84,34 @@ def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
     if "concurrency" in document:
         yield "a lock on the whole run would be held while people think"
     runs = any("run" in step for job in document["jobs"].values() for step in job.get("steps", []))
-    if runs and (document.get("defaults") or {}).get("run") != {"shell": "bash"}:
+    if (runs or "defaults" in document) and (document.get("defaults") or {}).get("run") != {"shell": "bash"}:
         yield "its scripts do not run in bash, which alone ends at the first failure in a pipe"
     for event, settings in document["on"].items():
         for name, declared in ((settings or {}).get("inputs") or {}).items() if isinstance(settings, dict) else ():
-            if event == "workflow_call" and bool(declared.get("required")) == ("default" in declared):
+            if bool(declared.get("required")) == ("default" in declared):
                 yield f"{event}: input {name} is required and has a default, or neither"
             if not declared.get("description"):
                 yield f"{event}: input {name} has no description"
             wanted = TYPES.get(declared.get("type", ""))
             if wanted is None:
                 yield f"{event}: input {name} has no type"
-            elif "default" in declared and not isinstance(declared["default"], wanted):
+            elif "default" in declared and not is_of(declared["type"], declared["default"]):
                 yield f"{event}: input {name} has a default that is no {declared['type']}"
+            elif event == "workflow_dispatch" and (declared["type"] == "choice") != ("options" in declared):
+                yield f"{event}: input {name} is a {declared['type']}, with options {declared.get('options')}"
+            elif event == "workflow_dispatch" and declared["type"] not in ("string", "choice"):
+                yield f"{event}: input {name} is a {declared['type']}: what dispatches the workflow sends text"
+
+
+def is_of(kind: str, value: Any) -> bool:
+    """Whether a value is of the type of an input; true and false are no numbers."""
+    return isinstance(value, TYPES[kind]) and isinstance(value, bool) == (kind == "boolean")
 
 
 def of_action(action: Document) -> Iterator[str]:
     """Rules on an action: it describes itself, takes values through env, and lets a cancellation through."""
+    if action["runs"].get("using") != "composite":
+        yield f"it is no composite action, but {action['runs'].get('using')}"
     for kind in ("inputs", "outputs"):
         for name, declared in (action.get(kind) or {}).items():
             if not declared.get("description"):
@@ -210,7 +157,7 @@ def rights(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
 
 def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
     """What changes an environment waits its turn, and is never cut short; people hold no lock."""
-    needs = needs_of(repo, job.get("steps", []))
+    needs = needs_of(repo, job.get("steps", NOTHING))
     changing = CHANGING & needs.commands
     given = job.get("concurrency") or {}
     group = str(given.get("group", ""))
@@ -240,7 +187,7 @@ def locks(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
 
 def places(repo: Repository, document: Document, name: str, job: Document) -> Iterator[str]:
     """A job's environment is the one whose role it takes on, and makes a deployment record when it deploys."""
-    needs = needs_of(repo, job.get("steps", []))
+    needs = needs_of(repo, job.get("steps", NOTHING))
     given = job.get("environment")
     if not needs.duty:
         if given:
@@ -264,8 +211,8 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
     if (needs.environment == FIRST) != (needs.duty in ("train", "image")):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):
-        if inputs.get("environment", FIRST) != needs.environment:
-            yield f"{uses} works on {inputs.get('environment', FIRST)}, the role is of {needs.environment}"
+        if inputs.get("environment") != needs.environment:
+            yield f"{uses} is told to work on {inputs.get('environment')}, the role is of {needs.environment}"
     yield from contenders(repo, document, job)
     recorded = bool({"deploy", "rollback", "approve", "infra apply"} & needs.commands)
     if (given.get("deployment", True) is True) != recorded:
@@ -331,7 +278,7 @@ def calls(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
         expression = isinstance(value, str) and "${{" in value
         if expression and kind != "string" and not re.search(r"fromJSON|==|!=|!", value):
             yield f"{given} is an expression that may be a string, a {kind} is wanted"
-        elif not expression and not isinstance(value, TYPES[kind]):
+        elif not expression and not is_of(kind, value):
             yield f"{given} is {value!r}, a {kind} is wanted"
 
 

@@ -8,11 +8,10 @@ import pytest
 from typer.main import get_command
 
 from mlops import access, cli
-from mlops.cli import release
+from mlops.cli import model, release, workflow
 from mlops.registry import promotion
-from static import documents, handing, linters, promises, rules
-
-OUTPUTS = re.compile(r"steps\.roles\.outputs\.([\w-]+)")
+from mlops.setup import handover
+from static import documents, handing, linters, needs, page, promises, rules, values, waits
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +84,23 @@ def test_the_plan_that_is_applied_is_the_one_that_was_shown(repo):
     assert list(handing.broken(repo)) == []
 
 
-def test_the_page_tells_every_input_and_output(repo, page):
-    assert list(promises.undocumented(repo, page)) == []
+def test_a_value_is_handed_on_under_its_name_from_where_it_is_made(repo):
+    assert list(values.broken(repo)) == []
+
+
+def test_workflows_start_wait_and_end_as_they_promise(repo):
+    assert list(waits.broken(repo)) == []
+
+
+def test_the_page_tells_every_input_and_output(repo, told):
+    assert list(page.broken(repo, told)) == []
 
 
 def test_every_command_that_a_step_runs_exists_with_its_options(repo):
     commands = get_command(cli.app).commands
     for path, document in repo.documents.items():
         for script in documents.every(document, "run"):
-            for match in rules.COMMAND.finditer(script):
+            for match in needs.COMMAND.finditer(script):
                 group, _, name = match["name"].rpartition(" ")
                 there = commands[group].commands if group else commands
                 assert name in there, f"{path}: {match[0]}"
@@ -101,25 +108,26 @@ def test_every_command_that_a_step_runs_exists_with_its_options(repo):
                 assert set(re.findall(r"--[a-z-]+", match["options"])) <= allowed, f"{path}: {match[0]}"
 
 
-def test_the_setup_action_reads_only_what_the_command_writes(repo):
-    written = set(re.findall(r'"([\w-]+)":', inspect.getsource(access.Access.outputs)))
-
-    assert set(OUTPUTS.findall(repo.texts[".github/actions/setup/action.yml"])) <= written
-
-
 @pytest.mark.parametrize(
-    ("command", "step", "readers"),
+    ("command", "sources"),
     [
-        (release.deploy, "deploy", [".github/actions/deploy/action.yml"]),
-        (release, "promote", [".github/workflows/_deploy.yml", ".github/workflows/main.yml"]),
+        ("roles", [access.Access.outputs]),
+        ("run", [model.run, model.left]),
+        ("register", [model.register]),
+        ("promote", [release.promote, release.pass_over, promotion.outputs]),
+        ("deploy", [release.deploy]),
+        ("door", [workflow.door]),
+        ("infra plan", [handover.Planned.outputs]),
     ],
-    ids=["deploy", "promote"],
 )
-def test_what_is_read_of_a_command_is_what_it_writes(repo, command, step, readers):
-    written = set(re.findall(r'"([\w-]+)":', inspect.getsource(command) + inspect.getsource(promotion.outputs)))
-    read = {name for path in readers for name in re.findall(rf"steps\.{step}\.outputs\.([\w-]+)", repo.texts[path])}
+def test_what_is_read_of_a_command_is_what_it_writes(command, sources):
+    written = {name for each in sources for name in re.findall(r'"([\w-]+)":', inspect.getsource(each))}
 
-    assert read and read <= written
+    assert values.WRITES[command] <= written
+
+
+def test_every_command_that_writes_is_known(repo):
+    assert set(values.WRITES) <= set(values.OPTIONS) == {name for each in promises.COMMANDS.values() for name in each}
 
 
 def test_dependabot_updates_actions_and_python_on_dev(folder):
