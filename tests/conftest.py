@@ -1,11 +1,14 @@
 """Baked projects for the tests, and an environment in which nobody's credentials or settings are found."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,6 +30,55 @@ MIRRORS = ("TF_PLUGIN_MIRROR", "/opt/tf-plugins", "/usr/share/terraform/plugins"
 """Where a machine may keep Terraform's plugins, or a variable that says where."""
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
+
+
+def mirror() -> Path | None:
+    """The folder from which Terraform takes the AWS provider; None when this machine has none."""
+    folders = (Path(os.environ.get(name, name)).expanduser() for name in MIRRORS)
+    return next((folder for folder in folders if (folder / PROVIDER).is_dir()), None)
+
+
+def answers(*command: str) -> bool:
+    """Whether a command succeeds: what asks a registry for a package that has long been there."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60).returncode == 0
+    return False
+
+
+MAY_BE_MISSING: dict[str, Callable[[], object]] = {
+    "terraform": lambda: shutil.which("terraform"),
+    "the AWS provider of Terraform": mirror,
+    "npm's registry": lambda: answers("npm", "view", "yaml@2.0.0", "version"),
+    "PyPI": lambda: answers(os.environ.get("UV", "uv"), "tool", "run", "--no-cache", "--from", "pip", "pip", "-V"),
+    # It is built for Linux only.
+    "awslambdaric": lambda: sys.platform == "linux",
+}
+"""What a test may be skipped for, and whether it is there after all: what `uv sync` installs is in no such list."""
+
+
+def unfounded(reason: str) -> str:
+    """What is wrong with a test's being skipped; empty when it says `<what> is missing: …`, and that is so."""
+    what, _, why = reason.removeprefix("Skipped: ").partition(" is missing: ")
+    if not why or what not in MAY_BE_MISSING:
+        return f"a test is skipped for nothing but {', '.join(MAY_BE_MISSING)}, as '<one of these> is missing: …'"
+    return f"{what} is there, so that this has to be tested" if is_there(what) else ""
+
+
+@cache
+def is_there(what: str) -> bool:
+    """Whether something that may be missing is there."""
+    return bool(MAY_BE_MISSING[what]())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped without need: a run that says nothing of it looks as if all had been tested."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if problem := unfounded(reason):
+            report.outcome, report.longrepr = "failed", f"{item.nodeid}: {reason}\n{problem}"
+    return report
 
 
 @dataclass(frozen=True)
@@ -191,19 +243,19 @@ def terraform_program() -> str:
     """Terraform, where it is installed."""
     program = shutil.which("terraform")
     if program is None:
-        pytest.skip("infra/ is not tested: terraform is not on the PATH")
+        pytest.skip("terraform is missing: infra/ is not tested")
     return program
 
 
 @pytest.fixture(scope="session")
 def terraform_configuration(terraform_program: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file that makes Terraform take the AWS provider from this machine."""
-    folders = [Path(os.environ.get(name, name)).expanduser() for name in MIRRORS]
-    found = [folder for folder in folders if (folder / PROVIDER).is_dir()]
-    if not found:
-        pytest.skip(f"infra/ is only formatted: no provider {PROVIDER} in {', '.join(map(str, folders))}")
+    folder = mirror()
+    if folder is None:
+        places = ", ".join(MIRRORS)
+        pytest.skip(f"the AWS provider of Terraform is missing: no {PROVIDER} in {places}; infra/ is only formatted")
     file = tmp_path_factory.mktemp("terraform") / "terraform.rc"
-    file.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{found[0]}"\n  }}\n}}\n')
+    file.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{folder}"\n  }}\n}}\n')
     return file
 
 

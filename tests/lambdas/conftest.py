@@ -117,7 +117,7 @@ class Function:
 def lambdas_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip, for this machine's Python."""
     if importlib.util.find_spec("awslambdaric") is None:
-        pytest.skip("the Lambdas are not run: awslambdaric is not installed, which there is for Linux only")
+        pytest.skip("awslambdaric is missing: the functions are not run")
     from lambdas import package
 
     target = tmp_path_factory.mktemp("zip") / "lambdas.zip"

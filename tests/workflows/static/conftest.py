@@ -36,7 +36,7 @@ def language_service(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         subprocess.run(command, cwd=made, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"npm cannot install GitHub's language service: {error}")
+        pytest.skip(f"npm's registry is missing: GitHub's language service is not installed: {error}")
     return made
 
 
