@@ -179,6 +179,22 @@ def test_a_model_that_another_one_followed_while_it_was_stopped_has_no_hours_unt
     assert found.missing == ["it has served for 0.0 h without a break, 24 h are asked"]
 
 
+def test_what_a_challenger_served_ends_with_the_next_one_though_that_one_is_gone_back_to_later(advanced: Any) -> None:
+    session, challenger = advanced.session(advanced.prod), advanced.prod.contender("challenger")
+    champion, _ = as_challenger(advanced, "first")
+    _, second = as_challenger(advanced, "second")
+    ended = trial.service(session, challenger, champion.fingerprint).until
+    as_challenger(advanced, "third")
+
+    deployment.rollback(advanced.settings, challenger, advanced.progress)
+
+    assert trial.service(session, challenger, champion.fingerprint).until == ended
+    # It serves again: what ended its first time is no end of this one.
+    found = trial.service(session, challenger, second.fingerprint)
+    assert found.since > ended
+    assert trial.service(session, challenger, second.fingerprint).until > found.until
+
+
 def test_changed_settings_do_not_begin_a_trial_again_and_a_rollback_does(advanced: Any) -> None:
     session, challenger = advanced.session(advanced.prod), advanced.prod.contender("challenger")
     _, first = as_challenger(advanced, "first")

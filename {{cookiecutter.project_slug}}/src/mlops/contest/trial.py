@@ -1,12 +1,13 @@
 """The trial: what a model has served as challenger, and what it lacks of what is asked before it is champion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import boto3
 
 from mlops import aws
-from mlops.errors import NotApproved
+from mlops.errors import NotApproved, NotFound
 from mlops.hosting import endpoints
 from mlops.registry import packages
 from mlops.registry.packages import ModelPackage
@@ -16,6 +17,9 @@ SINCE = "serves_since"
 """What a challenger's metadata says of when its endpoint began to serve it. SageMaker itself knows only when an
 endpoint was changed last, which scaling does too. After a space, when the endpoint had been made that it came to: since
 then the version before it had no break."""
+
+UNTIL = "served_until"
+"""The same of when the next one came to serve: that one's own beginning is another one when it is gone back to."""
 
 MOST_POINTS = 1440
 """Datapoints that GetMetricStatistics gives in one answer."""
@@ -82,10 +86,42 @@ def begun(session: boto3.Session, package: ModelPackage, before: int | None, mad
     """
     if SINCE in package.metadata and (before == package.version or (before is None and not followed(session, package))):
         return
-    now = datetime.now(UTC)
+    now = Beginning(datetime.now(UTC), made)
+    # The end of the one before goes first: after a kill in between, this one begins when the run is made again.
+    for other, follower in ending(session, package, before, now):
+        note(session, other, {UNTIL: str(follower)})
+    note(session, package, {SINCE: str(now)}, gone=[UNTIL] if UNTIL in package.metadata else [])
+
+
+def ending(
+    session: boto3.Session, package: ModelPackage, before: int | None, now: Beginning
+) -> list[tuple[ModelPackage, Beginning]]:
+    """The versions whose time as challenger is over and not noted, each with the beginning that ended it."""
+    if before is None or before == package.version:
+        # It is not known what served: a run that was killed, or an endpoint that was stopped.
+        found = [packages.describe(session, entry.arn) for entry in packages.entries(session, package.group)]
+    else:
+        try:
+            found = [packages.of_version(session, package.group, before)]
+        except NotFound:
+            found = []
+    others = [(each, own) for each in found if each.arn != package.arn and (own := beginning(each))]
+    began = [own for _, own in others]
+    return [(each, follower_of(own, [*began, now]) or now) for each, own in others if UNTIL not in each.metadata]
+
+
+def follower_of(own: Beginning, others: list[Beginning]) -> Beginning | None:
+    """The first of some beginnings that came after one."""
+    return min((each for each in others if each.since > own.since), key=lambda each: each.since, default=None)
+
+
+def note(session: boto3.Session, package: ModelPackage, said: dict[str, str], gone: Sequence[str] = ()) -> None:
+    """Write something into a version's metadata, and take out what holds no more."""
     with aws.explained("UpdateModelPackage", package.arn):
         aws.client(session, "sagemaker").update_model_package(
-            ModelPackageArn=package.arn, CustomerMetadataProperties={SINCE: str(Beginning(now, made))}
+            ModelPackageArn=package.arn,
+            CustomerMetadataProperties=said,
+            **({"CustomerMetadataPropertiesToRemove": list(gone)} if gone else {}),
         )
 
 
@@ -99,7 +135,12 @@ def followed(session: boto3.Session, package: ModelPackage) -> bool:
 
 def beginning(package: ModelPackage) -> Beginning | None:
     """When a challenger's version came to serve; None when it has not."""
-    since, _, made = package.metadata.get(SINCE, "").partition(" ")
+    return noted(package, SINCE)
+
+
+def noted(package: ModelPackage, key: str) -> Beginning | None:
+    """The beginning that a version's metadata has under a key."""
+    since, _, made = package.metadata.get(key, "").partition(" ")
     if not since:
         return None
     return Beginning(datetime.fromisoformat(since), datetime.fromisoformat(made) if made else None)
@@ -175,8 +216,9 @@ def service(session: boto3.Session, challenger: Environment, fingerprint: str) -
     if own is None:
         raise NotApproved(f"{package.name} has not served: mlops deploy {challenger.options}")
     since = own.since
-    if after := [each for each in later if each.since > since]:
-        follower = min(after, key=lambda each: each.since)
+    if over := noted(package, UNTIL):
+        later.append(over)
+    if follower := follower_of(own, later):
         unbroken = min(max(since, follower.made), follower.since) if follower.made else None
         return Service(package, since, unbroken, follower.since, is_stopped=False)
     now, found = datetime.now(UTC), endpoints.state(session, challenger.endpoint_name)

@@ -13,7 +13,7 @@ from mlops.registry import packages, places, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
-OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE)
+OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE, trial.UNTIL)
 """What a version's metadata says that is not true of its copy."""
 
 
