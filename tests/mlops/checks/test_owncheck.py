@@ -211,6 +211,27 @@ def test_what_another_commit_made_is_neither_rejected_nor_taken_back(world: Any,
 
 
 @pytest.mark.slow
+def test_what_serves_and_was_deleted_from_the_registry_is_named_and_nothing_is_done_about_it(
+    world: Any, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    (root / "tests" / "endpoint").mkdir()
+    (root / "tests" / "endpoint" / "check_all.py").write_text("def check_all(endpoint):\n    raise ValueError\n")
+    team = settings.load(root)
+    world.in_dev("first")
+    package = world.in_dev("second")
+    deployment.deploy(team, world.dev, world.progress)
+    world.client(world.dev).delete_model_package(ModelPackageName=package.arn)
+
+    with pytest.raises(NotVerified, match=r"check_all .*; what serves is in the registry no more") as told:
+        verification.verify_or_go_back(team, world.dev, world.progress)
+
+    assert "churn-dev has no version 2; it has 1" in str(told.value)
+    assert str(told.value).endswith("mlops rollback --env dev goes back to the version before")
+    assert world.answer(world.dev) == "second"
+
+
+@pytest.mark.slow
 def test_an_older_version_is_judged_by_the_contract_of_the_commit_that_brought_it(world: Any, tmp_path: Path) -> None:
     root = Path(shutil.copytree(world.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
     team, file = settings.load(root), root / "tests" / "endpoint" / "check_label.py"

@@ -269,3 +269,20 @@ def test_a_rollback_from_a_version_that_was_deleted_ends_well_and_a_second_one_g
     assert (world.answer(world.dev), statuses(world, world.dev)) == ("second", {1: "Approved", 2: "Approved"})
     last = logbook.last(world.session(world.dev), world.dev.bucket, "churn-dev")
     assert last is not None and (last.what, last.version, last.package) == ("rolled back", 3, deleted.arn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", [None, 1])
+def test_where_no_version_of_the_group_serves_there_is_none_before_it(world: Any, to: int | None) -> None:
+    package, session = world.in_dev("first"), world.session(world.dev)
+    model = endpoints.model(session, world.settings, world.dev, package)
+    variant = {"VariantName": "model", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    world.client(world.dev).create_endpoint_config(EndpointConfigName="by-hand", ProductionVariants=[variant])
+    endpoints.create(session, world.settings, world.dev, "by-hand")
+    endpoints.settle(session, "churn-dev", world.progress)
+
+    with pytest.raises(NotFound) as told:
+        deployment.rollback(world.settings, world.dev, world.progress, to=to)
+
+    assert str(told.value).startswith("churn-dev serves no version of churn-dev, so none of them is the one before")
+    assert "mlops deploy --env dev brings" in str(told.value)

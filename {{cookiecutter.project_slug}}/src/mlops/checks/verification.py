@@ -150,7 +150,13 @@ def gone_back(
     So does what another commit made, as after a late approval, unless it was judged by its own contract and checks.
     """
     session = aws.session(settings, environment, "deploy")
-    package = serving(session, environment)
+    try:
+        package = serving(session, environment)
+    except NotFound as gone:
+        return (
+            f"what serves is in the registry no more ({gone}), so nothing was done about it: "
+            f"mlops rollback {environment.options} goes back to the version before"
+        )
     if package is None:
         return "what serves is no version of this registry, so nothing was done about it"
     version = package.version

@@ -200,10 +200,16 @@ def chosen(
     Without `to` it has to have served: an Approved version whose rollout failed is no way back.
 
     Raises:
-        NotFound: none served before, or there is no version of that number.
+        NotFound: none served before, or there is no version of that number, or what serves is none of this group.
         BadInput: it is newer than what serves.
         Failure: it is not approved.
     """
+    if leaving == 0:
+        raise NotFound(
+            f"{environment.endpoint_name} serves no version of {environment.group}, so none of them is the one before: "
+            f"mlops deploy {environment.options} brings the newest approved one; after a switch of the scenario that "
+            "was not finished, mlops groups create finishes it"
+        )
     if to is None:
         for entry in versions:
             if entry.version >= leaving or entry.status != "Approved":
