@@ -165,7 +165,10 @@ def test_rows_of_a_configuration_that_was_pruned_keep_their_version_and_its_pack
     arn = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod/7"
     assert served("churn-prod-v7-0123abcd", "model") == predictionlog.Served(7, arn)
     assert served("churn-prod-s-v7-0123abcd", "model") == predictionlog.Served(7, arn)
-    assert served("churn-prod-s-v7-0123abcd", "shadow") == predictionlog.Served(None, None)
+    assert served("churn-prod-s-v7-0123abcd", "churn-prod-v8-4567cdef") == predictionlog.Served(
+        8, arn.replace("/7", "/8")
+    )
+    assert served("churn-prod-s-v7-0123abcd", "of-somebody") == predictionlog.Served(None, None)
     assert served("by-hand", "model") == predictionlog.Served(None, None)
 
 

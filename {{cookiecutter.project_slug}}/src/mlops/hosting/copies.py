@@ -12,9 +12,6 @@ from mlops.hosting import alarms, endpoints
 from mlops.monitoring import captures, predictionlog
 from mlops.settings.project import Environment
 
-VARIANT = "shadow"
-"""Name of the variant whose answers nobody gets; alarms watch the other one."""
-
 MOST_POINTS = 1440
 """Datapoints that GetMetricStatistics gives in one answer; more are an error."""
 
@@ -32,6 +29,10 @@ class Side:
     requests: int
     errors: float
     latency_ms: float
+
+    def __str__(self) -> str:
+        """`120 requests: errors 0.00%, latency 12 ms`."""
+        return f"{self.requests} requests: errors {self.errors:.2%}, latency {self.latency_ms:.4g} ms"
 
 
 def side(session: boto3.Session, endpoint: str, variant: str, since: datetime) -> Side:
@@ -67,7 +68,12 @@ def measured(session: boto3.Session, endpoint: str, variant: str, metric: str, s
 
 
 def agreement(
-    session: boto3.Session, environment: Environment, config: str, since: datetime, enough: float
+    session: boto3.Session,
+    environment: Environment,
+    config: str,
+    shadow: str,
+    since: datetime,
+    enough: float,
 ) -> tuple[int, float | None]:
     """How many rows were answered by both, and which share of them alike: in their decision, where there is one.
 
@@ -75,12 +81,13 @@ def agreement(
         session: may read what was captured.
         environment: whose endpoint it is.
         config: the configuration with both.
+        shadow: the variant beside the one that serves.
         since: when it began to serve.
         enough: the rows to wait for.
     """
     deadline, delay = time.monotonic() + CAPTURE_SECONDS, endpoints.FIRST_DELAY
     while True:
-        both = [answers(session, environment, config, name, since) for name in (endpoints.VARIANT, VARIANT)]
+        both = [answers(session, environment, config, name, since) for name in (endpoints.VARIANT, shadow)]
         pairs = [pair for row in both[0] for pair in zip(both[0][row], both[1].get(row, []), strict=False)]
         if len(pairs) >= enough or time.monotonic() > deadline:
             alike = sum(first == second for first, second in pairs)

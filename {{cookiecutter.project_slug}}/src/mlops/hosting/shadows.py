@@ -99,7 +99,7 @@ def carry_out(
         if found.config != config:
             why = found.failure or f"it serves {found.config}"
             raise Failure(f"{endpoint}: version {package.version} did not come into the shadow: {why}; run it again")
-    report = watched(session, environment, package, config, found.modified, progress)
+    report = watched(session, settings, environment, package, config, found.modified, progress)
     progress(f"{endpoint}: {report}")
     if report.undecided:
         leave(session, endpoint, config, progress)
@@ -147,13 +147,17 @@ def leave(session: boto3.Session, endpoint: str, config: str, progress: Progress
 def prepare(
     session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, serving: str
 ) -> str:
-    """Make the configuration in which a version stands in the shadow of another one's, unless it is there."""
+    """Make the configuration in which a version stands in the shadow of another one's, unless it is there.
+
+    The variant whose answers nobody gets has its model's name: what is captured lies below it, and is known to be that
+    version's when the configuration was pruned. Alarms watch the other one.
+    """
     rollout, model = rule_of(environment), endpoints.prepare(session, settings, environment, package)
     there = described(session, serving)
     (variant,) = there["ProductionVariants"]
     weight = variant.get("InitialVariantWeight", 1.0) * rollout.percent / 100
     own = {key: value for key, value in endpoints.variant_settings(settings, environment).items() if key != "KmsKeyId"}
-    shadow = {"VariantName": copies.VARIANT, "ModelName": model, "InitialVariantWeight": weight, **own}
+    shadow = {"VariantName": model, "ModelName": model, "InitialVariantWeight": weight, **own}
     hash8 = hashlib.sha256(json.dumps([serving, shadow], sort_keys=True).encode()).hexdigest()[:8]
     name = f"{inventory.group_of(serving)}-s-v{endpoints.version_of(serving)}-{hash8}"
     capture = environment.endpoint.capture if environment.endpoint else None
@@ -178,6 +182,7 @@ def described(session: boto3.Session, config: str) -> dict[str, Any]:
 
 def watched(
     session: boto3.Session,
+    settings: Settings,
     environment: Environment,
     package: ModelPackage,
     config: str,
@@ -189,14 +194,18 @@ def watched(
     Raises:
         Failure: another run has taken the endpoint meanwhile, or rejected the version.
     """
-    rollout, endpoint = rule_of(environment), environment.endpoint_name
+    rollout, endpoint, variant = (
+        rule_of(environment),
+        environment.endpoint_name,
+        endpoints.config_name(settings, environment, package),
+    )
     deadline, delay = time.monotonic() + rollout.seconds, endpoints.FIRST_DELAY
     while True:
         state = endpoints.state(session, endpoint)
         if state is None or state.config != config or state.pending:
             raise Failure(f"{endpoint}: version {package.version} is in the shadow no more: another run took it away")
         fired = alarms.firing(session, environment)
-        asked = copies.side(session, endpoint, copies.VARIANT, since).requests
+        asked = copies.side(session, endpoint, variant, since).requests
         if fired or asked >= rollout.requests or time.monotonic() > deadline:
             break
         time.sleep(min(delay, max(0.0, deadline - time.monotonic())))
@@ -204,7 +213,7 @@ def watched(
     if (status := packages.describe(session, package.arn).status) != "Approved":
         leave(session, endpoint, config, progress)
         raise Failure(f"{endpoint}: version {package.version} is {status} since it is in the shadow")
-    serving, shadow = (copies.side(session, endpoint, name, since) for name in (endpoints.VARIANT, copies.VARIANT))
+    serving, shadow = (copies.side(session, endpoint, name, since) for name in (endpoints.VARIANT, variant))
     report = Report(serving, shadow, 0, None, undecided=unknown(environment, shadow, fired))
     if report.undecided:
         return report
@@ -213,7 +222,7 @@ def watched(
     if rollout.agreement is None or report.problems:
         return report
     progress(f"{endpoint}: reading what both have answered")
-    pairs, alike = copies.agreement(session, environment, config, since, awaited(environment))
+    pairs, alike = copies.agreement(session, environment, config, variant, since, awaited(environment))
     report = replace(report, pairs=pairs, agreement=alike)
     if alike is None:
         why = f"no request was captured of both: give a higher {at(environment)}.capture.percent, or more requests"

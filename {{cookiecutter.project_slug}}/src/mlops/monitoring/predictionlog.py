@@ -157,9 +157,11 @@ def served_by(session: boto3.Session, environment: Environment, folder: captures
 
 
 def by_name(session: boto3.Session, environment: Environment, folder: captures.Folder) -> Served:
-    """What the name of a configuration says of the version it served: its group and number; of a shadow nothing."""
-    group, version = inventory.group_of(folder.config), endpoints.version_of(folder.config)
-    if folder.variant != endpoints.VARIANT or not group or version is None:
+    """What the names of a configuration and its variant say of the version that answered: its group and number."""
+    # A shadow has its model's name.
+    name = folder.config if folder.variant == endpoints.VARIANT else folder.variant
+    group, version = inventory.group_of(name), endpoints.version_of(name)
+    if not group or version is None:
         return Served(None, None)
     where = f"{session.region_name}:{environment.account}"
     return Served(version, f"arn:aws:sagemaker:{where}:model-package/{group}/{version}")
