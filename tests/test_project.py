@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,11 +59,21 @@ def test_the_projects_own_checks_pass(project: BakedProject) -> None:
     project.run("uv", "run", "pre-commit", "run", "--all-files", seconds=800)
 
 
+def released_carefully(told: str) -> None:
+    """What the demo of both scenarios shows beside the way of a model."""
+    assert re.search(r"[0-9]+ copies: errors 0\.00% .* answers alike", told)
+    assert "2 rows of 1 files by version" in told
+    assert "nothing is removed yet: mlops prune --yes removes these" in told
+    assert re.search(r"removed: model .*-prod.*-v3-", told)
+
+
 def test_the_demo_runs_to_its_end_and_leaves_the_work_tree_clean(project: BakedProject) -> None:
     told = project.run("uv", "run", "mlops", "demo", seconds=800).stdout
 
     assert f"{SLUG}-prod" in told
     assert "rolled back" in told
+    released_carefully(told)
+    assert "canary is through, without an alarm; meanwhile" in told
     assert project.git("status", "--porcelain") == ""
 
 
@@ -76,6 +87,8 @@ def test_the_advanced_scenario_has_champion_and_challenger_and_its_demo_makes_a_
 
     told = json.loads(project.run("uv", "run", "mlops", "demo", "--json", seconds=800).stdout)
 
+    released_carefully("\n".join(each["output"] for step in told["steps"] for each in step["commands"]))
+    assert told["steps"][-1]["commands"][-1]["command"] == "mlops history"
     commands = {each["command"]: each["output"] for step in told["steps"] for each in step["commands"]}
     assert told["ok"], told["problem"]
     assert "agreement" in commands["mlops compare --env prod --requests 100"]

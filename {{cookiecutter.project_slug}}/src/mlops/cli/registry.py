@@ -1,5 +1,6 @@
 """Commands of the registry: what is registered, what serves, what has happened, what is taken in and removed."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -40,9 +41,14 @@ def prune(
     json: JsonFlag = False,
 ) -> None:
     """List what nothing needs any more, and remove it with --yes. Example: mlops prune --yes"""
+    pruned(yes, json)
+
+
+def pruned(yes: bool, json: bool, now: datetime | None = None) -> int:
+    """List what is old at a moment and not needed, or remove it. Returns the exit code."""
     from mlops.registry import prune as housekeeping
 
-    items = housekeeping.prune(connected(), display.progress, act=yes)
+    items = housekeeping.prune(connected(), display.progress, act=yes, now=now)
     columns = ["environment", "kind", "name", "days", "why"]
     display.show_table(items, columns, json, "there is nothing that is old and not needed")
     if items and not json:
@@ -51,6 +57,7 @@ def prune(
             if yes
             else f"\nnothing is removed yet: mlops prune --yes removes these {len(items)}"
         )
+    return 0
 
 
 @app.command()

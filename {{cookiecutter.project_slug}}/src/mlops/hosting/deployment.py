@@ -1,7 +1,9 @@
 """Deployment: the newest approved version of a group is rolled out on its environment's endpoint."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import boto3
 
@@ -9,7 +11,19 @@ from mlops import aws
 from mlops.checks import unattended
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure
-from mlops.hosting import alarms, autoscaling, batch, choice, endpoints, logbook, rollouts, schedule, served, shadows
+from mlops.hosting import (
+    alarms,
+    autoscaling,
+    batch,
+    choice,
+    copies,
+    endpoints,
+    logbook,
+    rollouts,
+    schedule,
+    served,
+    shadows,
+)
 from mlops.hosting.alarms import Reading
 from mlops.hosting.choice import Overtaken
 from mlops.hosting.endpoints import Deployment, Progress, State
@@ -201,7 +215,7 @@ def shift(
         Overtaken: another version or another run came first: what the alarms say then is not of this one.
         Failure: the endpoint does not serve it at the end.
     """
-    started = time.monotonic()
+    started, begun_at = time.monotonic(), datetime.now(UTC)
     endpoint = environment.endpoint_name
     watch = alarms.Watch(session, environment.alarm_names)
     deployment = rollouts.deployment_config(environment)
@@ -234,6 +248,18 @@ def shift(
         seconds = time.monotonic() - started
         took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
         explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
+    if found is not None:
+        tell_answers(session, environment, begun_at, progress)
+
+
+def tell_answers(session: boto3.Session, environment: Environment, since: datetime, progress: Progress) -> None:
+    """Say what an endpoint answered while it was rolled out, as far as CloudWatch knows by now."""
+    # The rollout has gone well: nobody who may not read metrics is told that it failed.
+    with suppress(Failure):
+        answered = copies.side(session, environment.endpoint_name, endpoints.VARIANT, since)
+        if answered.requests:
+            done = f"{kind(environment)} is through, without an alarm"
+            progress(f"{environment.endpoint_name}: {done}; meanwhile {answered}")
 
 
 def under_way(found: State | None, config: str) -> bool:

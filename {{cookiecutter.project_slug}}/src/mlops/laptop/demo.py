@@ -1,26 +1,18 @@
 """A model's whole life in a sandbox: the commands that the workflows use, in their order, and what they do."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import aws, display
-from mlops.checks import contract
 from mlops.errors import BadInput, Failure
 from mlops.hosting import endpoints
+from mlops.laptop import epilogue
+from mlops.laptop.clients import BATCH_ROWS, requests, traffic
 from mlops.laptop.narration import Narrator, inside
 from mlops.laptop.playground import commit, edit, git, playground
-from mlops.settings.project import Environment, Settings
+from mlops.settings.project import Settings
 
 TIME_SCALE = 200.0
 """The canary's wait of ten minutes takes three seconds; every figure of time in the demo says so."""
-
-BATCH_ROWS = 12
-"""Rows in a request of the traffic: more than in any request of the contract, so that only traffic finds the fault."""
 
 FAULT = f'''\
 def answer_small_batches(rows, model, answer=predict_fn):
@@ -97,6 +89,7 @@ def story(project: Settings, narrator: Narrator) -> None:
     with narrator.chapter("rollback", "One command goes back to the model before"):
         narrator.mlops("rollback", "--env", last)
         narrator.mlops("predict", "requests.csv", "--env", last)
+    epilogue.tell(project, narrator)
     with narrator.chapter("registry", "What the registry holds, and who did what"):
         narrator.mlops("status")
         narrator.mlops("history")
@@ -222,38 +215,3 @@ def approve_and_deploy(narrator: Narrator, *where: str, reason: str, ends_with: 
     """What an approval starts."""
     narrator.mlops("approve", *where, "--by", "you", "--reason", reason)
     narrator.mlops("deploy", *where, expect=ends_with)
-
-
-def requests(root: Path, rows: int) -> str:
-    """A CSV request with some rows, made from the first CSV request of the contract that is to be answered.
-
-    Raises:
-        BadInput: the contract has none.
-    """
-    for request in contract.read(root / contract.FILE):
-        if request.content_type == "text/csv" and request.status == 200:
-            *heading, row = request.body.strip().splitlines()[:2]
-            return "\n".join([*heading, *[row] * rows]) + "\n"
-    raise BadInput(
-        "tests/contract.yaml has no text/csv request with status 200; the demo sends its rows to the endpoint"
-    )
-
-
-@contextmanager
-def traffic(project: Settings, target: Environment) -> Iterator[None]:
-    """Ask an endpoint again and again while something else goes on, whatever it answers."""
-    over = threading.Event()
-    body = requests(project.root, BATCH_ROWS).encode()
-
-    def ask() -> None:
-        while not over.wait(0.05):
-            with suppress(Failure, ClientError, BotoCoreError):
-                endpoints.predict(project, target, body, "text/csv", "text/csv")
-
-    client = threading.Thread(target=ask, daemon=True)
-    client.start()
-    try:
-        yield
-    finally:
-        over.set()
-        client.join()

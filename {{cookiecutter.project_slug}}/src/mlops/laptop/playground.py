@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mlops.errors import BadInput, Failure
 from mlops.laptop import sandbox
@@ -110,3 +113,12 @@ def edit(root: Path, path: str, old: str, new: str) -> None:
         file.write_text(text.replace(old, new), encoding="utf-8")
     else:
         raise BadInput(f"{path} does not hold {old!r} once: the demo changes that line to make its models")
+
+
+def change(root: Path, environment: str, *, endpoint: dict[str, Any] | None = None, **of_it: Any) -> None:
+    """Change the endpoint of an environment in mlops.yaml, as a whole or some fields of it."""
+    file = root / FILE
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    (found,) = [each for each in content["environments"] if each["name"] == environment]
+    found["endpoint"] = {**(found.get("endpoint") or {}), **of_it} if endpoint is None else endpoint
+    file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
