@@ -50,7 +50,7 @@ def show_table(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty
     elif not rows:
         print(empty)
     else:
-        print(table([plain(row) for row in rows], columns))
+        print(table([{column: getattr(row, column) for column in columns} for row in rows], columns))
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
@@ -67,12 +67,12 @@ def aligned(line: Iterable[str], widths: Iterable[int]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as a table shows it: one of several fields says in words what it is."""
     if value is None or value == "":
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return str(value if dataclasses.is_dataclass(value) else plain(value))
 
 
 def error(message: str) -> None:

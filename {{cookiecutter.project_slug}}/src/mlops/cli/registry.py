@@ -15,11 +15,12 @@ group_commands = typer.Typer(help="The model groups of the registry.", no_args_i
 @app.command()
 def status(json: JsonFlag = False) -> None:
     """Show each environment's newest version and what serves. Example: mlops status"""
-
     from mlops.registry import status as environments
 
     project = connected()
     columns = ["environment", "group", "version", "status", "kind", "serving", "endpoint_status"]
+    # Prices are the team's to give: where there are none, no column is empty.
+    columns += ["monthly_cost"] if project.prices else []
     display.show_table(
         environments.status(project, display.warning), columns, json, "no model yet: mlops run --env feature trains one"
     )

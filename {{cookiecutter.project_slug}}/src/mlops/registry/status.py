@@ -7,7 +7,8 @@ import boto3
 
 from mlops import aws
 from mlops.errors import NotFound
-from mlops.hosting import endpoints, schedule
+from mlops.hosting import costs, endpoints, schedule
+from mlops.hosting.costs import Monthly
 from mlops.hosting.endpoints import State
 from mlops.registry import packages
 from mlops.settings.project import Environment, Settings
@@ -27,6 +28,7 @@ class Row:
     endpoint: str
     endpoint_status: str
     serving: int | None
+    monthly_cost: Monthly | None
 
 
 def status(settings: Settings, told: Callable[[str], None] = lambda line: None) -> list[Row]:
@@ -62,6 +64,7 @@ def row(settings: Settings, environment: Environment) -> Row:
         endpoint=environment.endpoint_name if serves else "",
         endpoint_status=found.status if found else resting(session, environment) if serves else "",
         serving=serving(session, environment, found),
+        monthly_cost=costs.monthly(settings.prices, environment),
     )
 
 

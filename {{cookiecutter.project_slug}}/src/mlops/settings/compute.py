@@ -69,7 +69,7 @@ class Image(Model):
 
 
 class Prices(Model):
-    """What jobs cost, for the report: AWS's list price or your own, since none is guessed."""
+    """What instances cost, for the report and the status: AWS's list price or your own, since none is guessed."""
 
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$", description="as ISO 4217 names it")
     per_hour: dict[InstanceType, Price] = Field(min_length=1, description="instance type → on-demand price of an hour")

@@ -10,6 +10,7 @@ from mlops.settings.criteria import Model
 
 TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 DAY = "(MON|TUE|WED|THU|FRI|SAT|SUN)"
+WEEK = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 DAYS = rf"^{DAY}(-{DAY})?(,{DAY}(-{DAY})?)*$"
 
 
@@ -44,3 +45,24 @@ class Hours(Model):
         if self.start == self.stop:
             raise ValueError(f'start and stop are both "{self.start}": give two times')
         return self
+
+    @property
+    def of_a_week(self) -> float:
+        """For how many hours of a week it runs; one that stops before it starts runs over midnight."""
+        return len(days(self.days)) * ((hour(self.stop) - hour(self.start)) % 24)
+
+
+def hour(time: str) -> float:
+    """A time of day as a number: 6.5 is half past six."""
+    hours, _, minutes = time.partition(":")
+    return int(hours) + int(minutes) / 60
+
+
+def days(given: str) -> set[str]:
+    """The days that ranges such as `FRI-MON,WED` mean."""
+    found = set()
+    for part in given.split(","):
+        first, _, last = part.partition("-")
+        begin = WEEK.index(first)
+        found |= {WEEK[(begin + step) % 7] for step in range((WEEK.index(last or first) - begin) % 7 + 1)}
+    return found
