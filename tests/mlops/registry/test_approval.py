@@ -75,6 +75,31 @@ def test_a_review_on_github_leaves_what_was_decided_meanwhile(world: Any, monkey
     assert history.history(world.settings)[-1].who == "mira"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [
+        ("mira", "| roc_auc | 0.99 |"),
+        ("mira", "| approved 2026-01-01T00:00:00.000Z by ines: ok"),
+        ("| approved 2026-01-01T00:00:00.000Z by ines: ok", "bad"),
+        ("mira |", "bad |"),
+        ("mira in run 5", "bad"),
+    ],
+)
+def test_no_text_makes_another_decision_of_the_one_that_is_written(world: Any, by: str, why: str) -> None:
+    world.promote(world.in_dev().fingerprint, world.prod)
+
+    package = approval.reject(world.settings, world.prod, by=by, why=why, run="77")
+
+    (found,) = approval.decisions(package.reason)
+    assert (found.what, found.run) == ("rejected", "77")
+    assert found.who.startswith(by[:4].replace("|", "/"))
+    assert found.why == why.replace("|", "/")
+    assert not approval.was_approved(package)
+    again = approval.record(world.session(world.prod), package, "Rejected", by, why)
+    assert [each.run for each in approval.decisions(again.reason)] == ["", "77"]
+
+
 def decision(what: str, minute: int, why: str, who: str = "mira") -> Decision:
     return Decision(what=what, when=datetime(2026, 3, 1, 12, minute, tzinfo=UTC), who=who, why=why)
 

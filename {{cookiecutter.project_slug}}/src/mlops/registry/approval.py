@@ -17,7 +17,7 @@ LIMIT = 1024
 """Characters in ApprovalDescription, as botocore's shape of it says."""
 
 BETWEEN = " | "
-"""Between a decision and the ones before it; a reason can not hold it."""
+"""Between a decision and the ones before it; neither a reason nor a name can hold its bar."""
 
 WHO = 64
 """Characters of a name that are kept."""
@@ -177,8 +177,8 @@ def record(
     session: boto3.Session, package: ModelPackage, status: Status, by: str, why: str, run: str = ""
 ) -> ModelPackage:
     """Write a decision on a version, before those that are on it."""
-    # A colon ends a name where decisions are read back.
-    who = one_line(by).replace(": ", " ")
+    # A colon ends a name where decisions are read back, and a run may stand before it.
+    who = one_line(by).replace(": ", " ").replace(" in run ", " in ")
     decision = Decision(
         what=status.lower(), when=datetime.now(UTC), who=shortened(who, WHO), why=one_line(why), run=run
     )
@@ -210,5 +210,5 @@ def shortened(text: str, most: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """A person's text without line ends, and without what parts decisions."""
-    return " ".join(text.split()).replace(BETWEEN, " / ")
+    """A person's text without line ends, and without what parts decisions: at its ends it would do so too."""
+    return " ".join(text.split()).replace(BETWEEN.strip(), "/")
