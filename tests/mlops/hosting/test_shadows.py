@@ -10,7 +10,7 @@ import pytest
 
 from mlops.errors import Failure
 from mlops.hosting import copies, deployment, endpoints, shadows
-from mlops.registry import packages
+from mlops.registry import approval, packages
 from mlops.settings.serving import Capture, Shadow
 
 pytestmark = pytest.mark.slow
@@ -97,8 +97,10 @@ def test_a_version_that_does_worse_in_the_shadow_is_rejected_and_nobody_has_noti
 
 
 @contextmanager
-def firing(world: Any, environment: Any, alarm: str) -> Iterator[Callable[[str], None]]:
-    """An alarm that fires from when the version is in the shadow to the end of the block."""
+def firing(
+    world: Any, environment: Any, alarm: str, moment: str = "goes into the shadow"
+) -> Iterator[Callable[[str], None]]:
+    """An alarm that fires from a moment on, such as when the version is in the shadow, to the end of the block."""
     stopped = threading.Event()
     cloudwatch = world.client(environment, "cloudwatch")
 
@@ -109,7 +111,7 @@ def firing(world: Any, environment: Any, alarm: str) -> Iterator[Callable[[str],
     thread = threading.Thread(target=fire, daemon=True)
 
     def progress(line: str) -> None:
-        if "goes into the shadow" in line:
+        if moment in line:
             thread.start()
 
     try:
@@ -184,20 +186,46 @@ def test_a_newer_version_that_is_approved_during_the_shadow_goes_first(world: An
     assert "churn-dev: version 3 was approved meanwhile, and goes before version 2" in world.said
 
 
-def test_a_rollback_takes_the_shadow_away(world: Any) -> None:
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_rollback_takes_the_shadow_away_and_leaves_what_serves(world: Any, rejected: bool) -> None:
     dev = shadowed(world)
-    world.in_dev("first")
-    deployment.deploy(world.settings, dev, world.progress)
-    alone, package, session = config_of(world), world.in_dev("second"), world.session(world.dev)
+    session, before = world.session(world.dev), []
+    for label in ("first", "second"):
+        before.append(world.in_dev(label))
+        deployment.deploy(world.settings, world.dev, world.progress)
+    alone, package = config_of(world), world.in_dev("third")
     config = shadows.prepare(session, world.settings, dev, package, alone)
     endpoints.update(session, "churn-dev", config, {})
     endpoints.settle(session, "churn-dev", world.progress)
     assert config_of(world) == config
+    if rejected:
+        # By an alarm, and the run was killed before it took the shadow away.
+        approval.reject(world.settings, world.dev, by="mlops deploy", why="rolled back by an alarm", version=3)
 
-    result = deployment.rollback(world.settings, dev, world.progress)
+    for changed in (True, False):
+        result = deployment.rollback(world.settings, dev, world.progress)
+        assert (result.version, result.changed, config_of(world)) == (2, changed, alone)
 
-    assert (result.version, config_of(world)) == (1, alone)
-    assert packages.describe(session, package.arn).status == "Rejected"
+    statuses = [packages.describe(session, each.arn).status for each in (*before, package)]
+    assert statuses == ["Approved", "Approved", "Rejected"]
+
+
+def test_an_alarm_that_stops_the_takeover_leaves_nothing_in_the_shadow(world: Any) -> None:
+    dev = shadowed(world, bake_seconds=300)
+    world.in_dev("first")
+    deployment.deploy(world.settings, dev, world.progress)
+    alone = config_of(world)
+    world.in_dev("second")
+
+    with (
+        asking(world, dev),
+        firing(world, dev, "churn-dev-errors", "shifting from") as progress,
+        pytest.raises(Failure, match=r"rolled back to version 1 .*churn-dev-errors.*version 2 is now Rejected"),
+    ):
+        deployment.deploy(world.settings, dev, progress)
+
+    assert config_of(world) == alone
+    assert world.answer(dev) == "first"
 
 
 def test_a_shadow_that_a_killed_run_left_is_taken_up_by_the_next(world: Any) -> None:

@@ -115,6 +115,9 @@ def bring(
             found = proven(session, settings, environment, package, found, progress)
             shift(session, settings, environment, package, found, progress)
         except (Failure, Overtaken) as why:
+            if isinstance(why, Failure):
+                # An alarm's rollback goes to the configuration that the rollout began with, shadow and all.
+                end_shadow(session, settings, environment, package, progress)
             if endpoints.in_service(session, endpoint):
                 autoscaling.keep(session, environment, progress)
             if isinstance(why, Failure):
@@ -155,6 +158,16 @@ def proven(
     refuse_changed(session, environment, found)
     shadows.carry_out(session, settings, environment, package, found, progress)
     return endpoints.state(session, environment.endpoint_name)
+
+
+def end_shadow(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, progress: Progress
+) -> None:
+    """Take a version away that failed and stands in the shadow; that this fails too hides no reason of the first."""
+    try:
+        shadows.end(session, settings, environment, package, progress)
+    except Failure as why:
+        progress(f"{environment.endpoint_name}: the shadow stays ({why}): mlops rollback {environment.options} ends it")
 
 
 def refuse_changed(session: boto3.Session, environment: Environment, found: State | None) -> None:

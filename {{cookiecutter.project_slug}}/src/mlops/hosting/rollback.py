@@ -129,13 +129,16 @@ def left(
     configs: list[str],
     found: State,
 ) -> int:
-    """The version that a rollback leaves: the newest that the endpoint serves, goes to, or was last tried with.
+    """The version that a rollback leaves: the newest that the endpoint serves, has in its shadow, goes to or has tried.
 
     A deployment that failed half way has left its configuration and an Approved version behind, which the next
     deployment would take up again.
     """
     known = [served_by(session, environment, config) for config in (found.config, found.pending)]
     leaving = max(version for version in known if version is not None)
+    if shadows.is_shadowed(found.config):
+        # Whatever was decided on it: what serves is not what went wrong, so it is not what is left.
+        leaving = max(leaving, endpoints.version_of(shadows.model_of(session, found.config)) or 0)
     approved = {entry.version for entry in versions if entry.status == "Approved"}
     for config in configs[:1]:
         tried = endpoints.version_of(config) or 0
@@ -244,11 +247,14 @@ def reject(
     """Reject the version that is left and every approved one between it and the target, the newest last.
 
     One between them that never served would be the newest Approved one then, and the next deployment would bring it.
-    A second run reads from the version that is left that the first one got so far.
+    A second run reads from the version that is left that the first one got so far: so it is written on one too that
+    an alarm or a person has rejected before.
     """
     for entry in sorted(versions, key=lambda each: each.version):
-        if target.version < entry.version <= leaving and entry.status == "Approved":
-            package = packages.describe(session, entry.arn)
+        if not target.version < entry.version <= leaving:
+            continue
+        package = packages.describe(session, entry.arn)
+        if package.status == "Approved" or (entry.version == leaving and not by_rollback(package.reason)):
             why = f"{WHY}{environment.endpoint_name} goes back to version {target.version}"
             approval.record(session, package, "Rejected", actor.tag(), why)
             progress(f"{entry.group} version {entry.version} is Rejected")

@@ -133,9 +133,13 @@ def end(
     found = endpoints.state(session, environment.endpoint_name)
     if found is None or not found.settled or not is_shadowed(found.config):
         return
-    (shadow,) = described(session, found.config)["ShadowProductionVariants"]
-    if shadow["ModelName"] == endpoints.config_name(settings, environment, package):
+    if model_of(session, found.config) == endpoints.config_name(settings, environment, package):
         leave(session, environment.endpoint_name, found.config, progress)
+
+
+def model_of(session: boto3.Session, config: str) -> str:
+    """The model in a configuration's shadow; its name is that of the configuration in which it would serve."""
+    return str(described(session, config)["ShadowProductionVariants"][0]["ModelName"])
 
 
 def leave(session: boto3.Session, endpoint: str, config: str, progress: Progress) -> None:
