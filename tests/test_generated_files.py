@@ -79,8 +79,8 @@ def test_the_platform_team_reviews_whatever_decides_rights_and_no_model(bake: Ba
         ]
         return matching[-1] if matching else []
 
-    assert {file: owners(file) for file in PLATFORM} == dict.fromkeys(PLATFORM, ["@acme/platform"])
-    assert {file: owners(file) for file in THEIRS} == dict.fromkeys(THEIRS, [])
+    assert [file for file in PLATFORM if owners(file) != ["@acme/platform"]] == []
+    assert [file for file in THEIRS if owners(file)] == []
     added = {"/uv.lock", "/uv.toml", "/.python-version"}
     assert [path for path, _ in rules if not (project.path / path[1:]).exists() and path not in added] == []
 
