@@ -229,6 +229,7 @@ def token(subject: str, audience: str = "sts.amazonaws.com") -> str:
         "iss": "https://token.actions.githubusercontent.com",
         "aud": audience,
         "sub": subject,
+        "ref": "refs/heads/main",
         "exp": int(time.time()) + 300,
     }
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims)]

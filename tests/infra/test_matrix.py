@@ -31,10 +31,21 @@ WHO_MAY: dict[str, tuple[str, str, str]] = {
     # Deed: the roles of feature, dev and prod that may do it in their own environment.
     "train": ("train", "", ""),
     "train under another role": ("", "", ""),
+    "read a job's log": (f"train deploy {LOOKING}", f"deploy {LOOKING}", f"deploy {LOOKING}"),
+    "read the log of another project's job": ("", "", ""),
+    "filter the logs of all jobs": ("", "", ""),
+    "filter an endpoint's log": (LOOKING, LOOKING, LOOKING),
+    "filter the log of another project's endpoint": ("", "", ""),
     "register for approval": ("train deploy", "deploy", "deploy"),
     "register as approved": ("train deploy", "deploy", ""),
     "approve": ("deploy", "deploy approve", "approve"),
     "reject": ("deploy", "deploy approve", "deploy approve"),
+    "approve another model": ("", "", ""),
+    "reject another model": ("", "", ""),
+    "say that another has made it": ("", "", ""),
+    "forget what has made it": ("", "", ""),
+    "judge it again": ("deploy", "deploy", "deploy"),
+    "note since when it serves": ("deploy", "deploy", "deploy"),
     "see a version": (
         f"train deploy prune {LOOKING}",
         f"deploy approve prune monitor schedule hours {LOOKING}",
@@ -92,7 +103,8 @@ WHO_MAY: dict[str, tuple[str, str, str]] = {
 BY_ARN = ("approve", "see a version", "read data", "write a model", "delete a model's file", "open the key")
 """Deeds that can be asked of another account: all other names are names of one's own."""
 BY_NAME = (
-    *BY_ARN, "train", "make a model", "make an endpoint", "change an endpoint", "ask an endpoint", "delete an endpoint",
+    *BY_ARN, "train", "read a job's log", "filter an endpoint's log",
+    "make a model", "make an endpoint", "change an endpoint", "ask an endpoint", "delete an endpoint",
     "scale an endpoint", "stop a rollout", "change a role",
 )  # fmt: skip
 """Deeds that are asked of another environment in the account."""
@@ -139,10 +151,14 @@ def deeds(environment: str, key: str) -> dict[str, tuple[str, str, dict[str, Any
     topic = f"arn:aws:sns:eu-west-1:{account}:{name}-alarms"
     images = f"arn:aws:ecr:eu-west-1:{account}:repository/churn"
     secret = f"arn:aws:secretsmanager:eu-west-1:{account}:secret:churn-github-app-a1b2c3"
+    jobs = {"logGroupName": "/aws/sagemaker/ProcessingJobs"}
     function = f"arn:aws:lambda:eu-west-1:{account}:function:{name}-hours"
 
     def object_at(path: str, **more: Any) -> dict[str, Any]:
         return {"Bucket": bucket, "Key": path, **more}
+
+    def changed(**what: Any) -> tuple[str, str, dict[str, Any]]:
+        return "sagemaker", "update_model_package", {"ModelPackageArn": package, **what}
 
     def imagined(action: str, resource: str) -> tuple[str, str, dict[str, Any]]:
         return "simulation", action, {"resource": resource}
@@ -156,6 +172,19 @@ def deeds(environment: str, key: str) -> dict[str, tuple[str, str, dict[str, Any
             "sagemaker", "create_training_job",
             {**training, "RoleArn": f"arn:aws:iam::{account}:role/administrator"},
         ),
+        "read a job's log": (
+            "logs", "get_log_events", {**jobs, "logStreamName": f"{name}-evaluate-0a1b2c3d-1/algo-1-1"},
+        ),
+        "read the log of another project's job": (
+            "logs", "get_log_events", {**jobs, "logStreamName": "vision-dev-evaluate-0a1b2c3d-1/algo-1-1"},
+        ),
+        "filter the logs of all jobs": ("logs", "filter_log_events", jobs),
+        "filter an endpoint's log": (
+            "logs", "filter_log_events", {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"},
+        ),
+        "filter the log of another project's endpoint": (
+            "logs", "filter_log_events", {"logGroupName": "/aws/sagemaker/Endpoints/vision-dev"},
+        ),
         "register for approval": (
             "sagemaker", "create_model_package", {**version, "ModelApprovalStatus": "PendingManualApproval"},
         ),
@@ -166,6 +195,14 @@ def deeds(environment: str, key: str) -> dict[str, tuple[str, str, dict[str, Any
         "reject": (
             "sagemaker", "update_model_package", {"ModelPackageArn": package, "ModelApprovalStatus": "Rejected"},
         ),
+        "approve another model": changed(ModelApprovalStatus="Approved", CustomerMetadataProperties={"digest": "none"}),
+        "reject another model": changed(ModelApprovalStatus="Rejected", CustomerMetadataProperties={"digest": "none"}),
+        "say that another has made it": changed(CustomerMetadataProperties={"training_job": "none", "gate": "passed"}),
+        "forget what has made it": changed(CustomerMetadataPropertiesToRemove=["gate", "commit"]),
+        "judge it again": changed(
+            CustomerMetadataProperties={"gate": "passed"}, CustomerMetadataPropertiesToRemove=["gate_against"]
+        ),
+        "note since when it serves": changed(CustomerMetadataProperties={"serves_since": "none"}),
         "see a version": ("sagemaker", "describe_model_package", {"ModelPackageName": package}),
         "delete a version": ("sagemaker", "delete_model_package", {"ModelPackageName": package}),
         "make a group": ("sagemaker", "create_model_package_group", {"ModelPackageGroupName": f"{name}-none"}),
@@ -312,7 +349,7 @@ def tried(applied: Any, terraform: Any, sessions: Any) -> dict[tuple[str, str, s
         clients = {
             service: applied.client(service, environment)
             for service in ("sagemaker", "sagemaker-runtime", "s3", "cloudwatch", "application-autoscaling", "kms",
-                            "iam", "sns")
+                            "iam", "sns", "logs")
         }  # fmt: skip
         for deed, (service, operation, given) in deeds(environment, terraform.outputs(environment)["key"]).items():
             request = None if service == "simulation" else written(clients[service], operation, given)

@@ -145,7 +145,9 @@ def wanted_policies(settings: dict[str, Any], name: str, key: str, functions: bo
                 {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey"], "Resource": keys}
             )
         found[f"aws_iam_role_policy.duty[{duty}]"] = policy
-        found[f"aws_iam_role.duty[{duty}]"] = trust.of_people(environment, REPOSITORY if places else None, places)
+        found[f"aws_iam_role.duty[{duty}]"] = trust.of_people(
+            environment, REPOSITORY if places else None, places, trust.branches(described, environment)
+        )
     found["aws_iam_role.execution[0]"] = trust.of_service(account)
     found[f"aws_s3_bucket_policy.environment[{environment.bucket}]"] = by_condition(
         grants.bucket_policy(described, environment)

@@ -27,6 +27,7 @@ GROUP = (
     "SageMaker developer guide, Deploy a model version from a different account: who reads versions reads their group"
 )
 DOCKER = "ECR user guide, IAM permissions for pushing an image: docker makes the calls"
+LOGS = "the end of the log of a job that failed is told, of whatever kind: src/mlops/compute/attempts.py"
 CANCELLED = "a command that is cancelled stops the job it waits for, of whatever kind: src/mlops/compute/attempts.py"
 NAMED = "an alarm that the settings only name: DescribeAlarms is asked for it as for the environment's own"
 
@@ -40,6 +41,11 @@ IMPLICIT: dict[str, str] = {
         for duty, whose in [
             ("train", "OWN"), ("train", "AFTER"), ("deploy", "BEFORE"), ("deploy", "OWN"), ("approve", "OWN"),
         ]
+    },
+    **{
+        f"{duty} logs:{action} log-group:/aws/sagemaker/ProcessingJobs:{whose}": LOGS
+        for duty in ("train", "deploy")
+        for action, whose in (("DescribeLogStreams", "*"), ("GetLogEvents", "log-stream:OWN"))
     },
     "deploy sagemaker:StopProcessingJob processing-job/OWN": CANCELLED,
     "deploy sagemaker:StopTransformJob transform-job/OWN": CANCELLED,

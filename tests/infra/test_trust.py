@@ -33,6 +33,7 @@ STRANGERS = (
     "*/churn",
 )
 PLACES = (
+    "environment:feature-infra", "environment:dev-infra", "environment:prod-infra",
     "environment:feature", "environment:dev", "environment:prod", "environment:dev-approval",
     "environment:prod-approval", "environment:prod-challenger-approval", "environment:prod-destroy",
     "environment:production", "environment:Prod", "environment:prod2", "environment:*", "environment:",
@@ -67,11 +68,12 @@ GATES = {
     **{
         (environment, role): set()
         for environment in ACCOUNTS
-        # To apply asks for main too, which these subjects do not say: test_planning.py.
-        for role in ("dispatch", "data-scientist", "ml-engineer", "operations", "apply")
+        for role in ("dispatch", "data-scientist", "ml-engineer", "operations")
     },
 }
 """The environments of GitHub in which a role is taken on."""
+BRANCHES = {"dev": ("dev", "main"), "prod": ("main",)}
+"""The branches from which a later environment's roles are taken on."""
 PLANS = {"pull_request", "ref:refs/heads/main"}
 """Where a plan is made: no fork's pull request has a token."""
 
@@ -84,14 +86,19 @@ def subjects() -> Iterator[str]:
     yield from ("", "*", "repo:*", "environment:prod", f"repo:{NEW}", f"{NEW}:environment:prod")
 
 
-def let(document: dict[str, Any], account: str, audience: str = "sts.amazonaws.com") -> set[str]:
-    """The subjects that take a role of this trust policy on."""
+def let(document: dict[str, Any], account: str, audience: str = "sts.amazonaws.com", branch: str = "main") -> set[str]:
+    """The subjects that take a role of this trust policy on, in a run on some branch."""
     workflow = {("Federated", f"arn:aws:iam::{account}:oidc-provider/{ISSUER}")}
     action = "sts:AssumeRoleWithWebIdentity"
     return {
         subject
         for subject in subjects()
-        if trusts(document, workflow, action, {f"{ISSUER}:sub": [subject], f"{ISSUER}:aud": [audience]})
+        if trusts(
+            document,
+            workflow,
+            action,
+            {f"{ISSUER}:sub": [subject], f"{ISSUER}:aud": [audience], f"{ISSUER}:ref": [f"refs/heads/{branch}"]},
+        )
     }
 
 
@@ -99,23 +106,30 @@ def let(document: dict[str, Any], account: str, audience: str = "sts.amazonaws.c
 def test_a_repository_is_trusted_in_the_form_in_which_github_names_it(repository: str) -> None:
     environment = Environment("churn", "prod", "222222222222", False, True, ("churn-prod",), ("churn-prod",))
 
-    document = trust.of_people(environment, repository, ["prod", "prod-approval"])
+    document = trust.of_people(environment, repository, ["prod", "prod-approval"], ["main"])
 
     assert let(document, "222222222222") == {
         f"repo:{repository}:environment:prod", f"repo:{repository}:environment:prod-approval",
     }  # fmt: skip
     assert let(document, "222222222222", "https://github.com/acme") == set()
+    assert let(document, "222222222222", branch="dev") == set()
     assert let(document, "111111111111") == set()
 
 
 def test_a_wildcard_in_the_policy_would_be_seen() -> None:
     environment = Environment("churn", "prod", "222222222222", False, True, ("churn-prod",), ("churn-prod",))
-    document = trust.of_people(environment, NEW, ["prod"])
+    document = trust.of_people(environment, NEW, ["prod"], ["main"])
     condition = document["Statement"][1]["Condition"]
     condition["StringLike"] = {f"{ISSUER}:sub": f"repo:{NEW}:*"}
     del condition["StringEquals"][f"{ISSUER}:sub"]
 
     assert len(let(document, "222222222222")) == len(PLACES)
+
+
+def test_a_policy_without_the_branch_would_be_seen() -> None:
+    environment = Environment("churn", "prod", "222222222222", False, True, ("churn-prod",), ("churn-prod",))
+
+    assert let(trust.of_people(environment, NEW, ["prod"], []), "222222222222", branch="feature/trees")
 
 
 @pytest.mark.slow
@@ -135,8 +149,16 @@ def test_terraforms_roles_trust_their_environments_of_the_repository_and_nothing
         for (name, role), gates in GATES.items()
         if name == environment
     }
+    # To apply asks for main, which only its own gate is for.
+    wanted["apply"] = {f"repo:{NEW}:environment:{environment}-infra"}
     wanted["plan"] = {f"repo:{NEW}:{place}" for place in PLANS}
     assert {role: let(document, account) for role, document in documents.items()} == wanted
+    for branch in ("dev", "feature/trees"):
+        comes_in = {"apply": set()} | {
+            role: set() for role in wanted if role != "plan" and branch not in BRANCHES.get(environment, (branch,))
+        }
+        found = {role: let(document, account, branch=branch) for role, document in documents.items()}
+        assert found == {**wanted, **comes_in}, branch
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ GITHUB = {
     "iss": "https://token.actions.githubusercontent.com",
     "aud": "sts.amazonaws.com",
     "sub": "repo:acme@1/churn@2:environment:prod",
+    "ref": "refs/heads/main",
 }
 
 
@@ -227,6 +228,7 @@ def _token(**claims: str) -> str:
         ({"sub": "repo:acme@1/churn@2:ref:refs/heads/main"}, False),
         ({"sub": "repo:acme/churn:environment:prod"}, False),
         ({"sub": "repo:acme@9/churn@2:environment:prod"}, False),
+        ({"ref": "refs/heads/dev"}, False),
         ({"aud": "https://github.com/acme"}, False),
         ({"iss": "https://tokens.example.com"}, False),
     ],

@@ -33,7 +33,7 @@ locals {
   # Jobs under the execution role, data and artefacts, versions of its own group. The later groups are read too: the
   # report compares a new model with what serves.
   train = concat(
-    local.use_bucket, local.use_key, local.run_jobs["train"], local.read_logs, local.pass_role,
+    local.use_bucket, local.use_key, local.run_jobs["train"], local.read_logs["train"], local.pass_role,
     flatten([for each in local.environments : local.read_groups[each.name]]),
     [
       {
@@ -48,14 +48,25 @@ locals {
 
   # Copy from the environment before, register, serve, watch, roll back.
   deploy = concat(
-    local.use_bucket, local.use_key, local.run_jobs["deploy"], local.read_logs, local.pass_role,
+    local.use_bucket, local.use_key, local.run_jobs["deploy"], local.read_logs["deploy"], local.pass_role,
     local.read_groups[var.environment], local.read_former, local.register, local.serve, local.scale,
     local.leave_checks, local.read_before,
   )
 
   # Look, then approve or reject: nothing can be deployed with it.
   approve = concat(local.read_groups[var.environment], local.trial, [
-    { Effect = "Allow", Action = "sagemaker:UpdateModelPackage", Resource = local.versions[var.environment] },
+    {
+      Effect   = "Allow"
+      Action   = "sagemaker:UpdateModelPackage"
+      Resource = local.versions[var.environment]
+      Condition = {
+        StringEquals = { "sagemaker:ModelApprovalStatus" = ["Approved", "Rejected"] }
+        Null = merge(
+          { for key in concat(local.origin, local.gate, local.trial_notes) : "${local.metadata}/${key}" => "true" },
+          { "${local.metadata}ToRemove" = "true" },
+        )
+      }
+    },
   ])
 
   # Look at versions, files and hosting, and delete what nothing uses; never an endpoint.
@@ -186,21 +197,26 @@ locals {
 
 # Jobs and logs.
 locals {
-  log_groups = "arn:aws:logs:${local.here}:log-group:/aws/sagemaker/*"
+  log_start  = "arn:aws:logs:${local.here}:log-group:/aws/sagemaker"
+  log_groups = "${local.log_start}/*"
 
   job_kinds = { "training-job" = "TrainingJob", "processing-job" = "ProcessingJob" }
 
+  # Where models are served they may be served in batch; a change of kind asks no administrator.
+  batch_kinds = {
+    for kind, noun in { "transform-job" = "TransformJob" } : kind => noun if length(local.environment.endpoints) > 0
+  }
+  kinds_of = {
+    train = merge(local.job_kinds, local.batch_kinds)
+    # A later environment judges what it is given, and trains nothing.
+    deploy = merge(
+      { for kind, noun in local.job_kinds : kind => noun if kind == "processing-job" }, local.batch_kinds,
+    )
+  }
+
   run_jobs = {
-    for duty, kinds in {
-      train = local.job_kinds
-      # A later environment judges what it is given, and trains nothing.
-      deploy = { for kind, noun in local.job_kinds : kind => noun if kind == "processing-job" }
-      } : duty => [
-      for kind, noun in merge(
-        kinds,
-        # Where models are served they may be served in batch; a change of kind asks no administrator.
-        { for job, noun in { "transform-job" = "TransformJob" } : job => noun if length(local.environment.endpoints) > 0 },
-        ) : {
+    for duty, kinds in local.kinds_of : duty => [
+      for kind, noun in kinds : {
         Action   = ["sagemaker:Create${noun}", "sagemaker:Describe${noun}", "sagemaker:Stop${noun}", "sagemaker:AddTags"]
         Effect   = "Allow"
         Resource = "arn:aws:sagemaker:${local.here}:${kind}/${local.prefix}-*"
@@ -208,13 +224,21 @@ locals {
     ]
   }
 
-  read_logs = [
-    {
-      Effect   = "Allow"
-      Action   = ["logs:GetLogEvents", "logs:DescribeLogStreams"]
-      Resource = local.log_groups
-    },
-  ]
+  # The logs of its own jobs. All jobs of an account share a group; a list of its streams has their names in it.
+  read_logs = {
+    for duty, kinds in local.kinds_of : duty => [
+      {
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogStreams"
+        Resource = [for kind, noun in kinds : "${local.log_start}/${noun}s:*"]
+      },
+      {
+        Effect   = "Allow"
+        Action   = "logs:GetLogEvents"
+        Resource = [for kind, noun in kinds : "${local.log_start}/${noun}s:log-stream:${local.prefix}-*"]
+      },
+    ]
+  }
 
   pass_role = [
     {
@@ -280,25 +304,6 @@ locals {
       { Effect = "Allow", Action = ["cloudwatch:GetMetricStatistics"], Resource = ["*"] },
     ] if position == 1
   ])
-
-  # Where a person approves, the role that deploys may not: it registers what waits for approval, and rejects.
-  register = [
-    for action, status in {
-      "sagemaker:CreateModelPackage" = "PendingManualApproval"
-      "sagemaker:UpdateModelPackage" = "Rejected"
-      } : merge(
-      {
-        Effect   = "Allow"
-        Action   = action
-        Resource = status == "Rejected" ? local.versions[var.environment] : local.created
-      },
-      {
-        for element, condition in {
-          Condition = { StringEqualsIfExists = { "sagemaker:ModelApprovalStatus" = status } }
-        } : element => condition if local.environment.manual
-      },
-    )
-  ]
 }
 
 # Models, endpoints and what is seen of them.

@@ -8,7 +8,7 @@ locals {
     operations     = local.first ? ["prune"] : ["deploy", "destroy", "prune", "schedule"]
   }
 
-  look = concat(local.read_groups[var.environment], local.read_logs, [
+  look = concat(local.read_groups[var.environment], local.read_logs["train"], [
     {
       Effect = "Allow"
       Action = [
@@ -30,7 +30,14 @@ locals {
       Resource = "*"
     },
     { Effect = "Allow", Action = "cloudwatch:DescribeAlarms", Resource = local.alarm_arns },
-    { Effect = "Allow", Action = "logs:FilterLogEvents", Resource = local.log_groups },
+    {
+      # An endpoint has a group of its own. A filter is asked of a group as a whole (Service Authorization Reference).
+      Effect = "Allow"
+      Action = ["logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents"]
+      Resource = [
+        for end in ["", "-*"] : "${local.log_start}/Endpoints/${local.prefix}${end}:*"
+      ]
+    },
   ])
 
   # Data comes by `dvc push`, where models are trained. Production's data is nobody's to read.

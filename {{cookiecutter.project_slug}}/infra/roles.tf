@@ -28,6 +28,10 @@ locals {
   github   = "token.actions.githubusercontent.com"
   provider = "arn:aws:iam::${local.account}:oidc-provider/${local.github}"
 
+  # The branches whose jobs come in: all where models are trained, main alone in the last environment.
+  branches = local.first ? [] : local.after == null ? ["main"] : ["dev", "main"]
+  refs     = [for branch in local.branches : "refs/heads/${branch}"]
+
   # As long as the longest wait for a rollout.
   session_seconds = 14400
 }
@@ -63,10 +67,14 @@ resource "aws_iam_role" "duty" {
           Principal = { Federated = local.provider }
           Action    = "sts:AssumeRoleWithWebIdentity"
           Condition = {
-            StringEquals = {
-              "${local.github}:aud" = "sts.amazonaws.com"
-              "${local.github}:sub" = [for gate in each.value : "repo:${repository}:environment:${gate}"]
-            }
+            StringEquals = merge(
+              {
+                "${local.github}:aud" = "sts.amazonaws.com"
+                "${local.github}:sub" = [for gate in each.value : "repo:${repository}:environment:${gate}"]
+              },
+              # Not only by the rules of that environment, which anybody may have made who made it first.
+              { for claim, refs in { "${local.github}:ref" = local.refs } : claim => refs if length(refs) > 0 },
+            )
           }
         }
       ],

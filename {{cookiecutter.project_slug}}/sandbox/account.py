@@ -56,7 +56,8 @@ def _roles(described: Project, environment: Environment, repository: str | None)
         _identity_provider(environment.account)
     for duty, (policy, gates) in duties.items():
         # Housekeeping is for people: no workflow takes its role on.
-        trusted = trust.of_people(environment, repository if gates else None, gates)
+        branches = trust.branches(described, environment)
+        trusted = trust.of_people(environment, repository if gates else None, gates, branches)
         _role(environment, environment.role(duty), trusted, policy(described, environment))
 
 

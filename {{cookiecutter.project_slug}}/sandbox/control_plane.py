@@ -79,6 +79,10 @@ def _context(parameters: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
     """The condition keys of SageMaker that this project's policies use."""
     if "ModelApprovalStatus" in parameters:
         yield "sagemaker:ModelApprovalStatus", [parameters["ModelApprovalStatus"]]
+    for key, value in parameters.get("CustomerMetadataProperties", {}).items():
+        yield f"sagemaker:CustomerMetadataProperties/{key}", [value]
+    if parameters.get("CustomerMetadataPropertiesToRemove"):
+        yield "sagemaker:CustomerMetadataPropertiesToRemove", parameters["CustomerMetadataPropertiesToRemove"]
     instances = [
         parameters.get("ResourceConfig", {}).get("InstanceType"),
         parameters.get("ProcessingResources", {}).get("ClusterConfig", {}).get("InstanceType"),

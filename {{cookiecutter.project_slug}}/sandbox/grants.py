@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox import checks, hours, scaling_grants
+from sandbox import checks, hours, scaling_grants, versions
 from sandbox.hours import schedule as schedule
 from sandbox.project import Environment, Project
 from sandbox.statements import KEY_USE, Statement
@@ -68,7 +68,7 @@ def train(project: Project, environment: Environment) -> dict[str, Any]:
             # Of the later ones too: the report compares a new model with what serves there.
             *(statement for each in project.environments for statement in _group(project, each)),
             _allow(["sagemaker:CreateModelPackage"], _created(project, environment)),
-            *_watch(project, environment),
+            *_watch(project, environment, _TRAINING),
             _pass_role(environment),
             *_key(environment),
         ]
@@ -83,10 +83,10 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_jobs(project, environment, _JUDGING),
         *_group(project, environment),
         *_former(project, environment),
-        *_register(project, environment),
+        *versions.register(environment.manual, _created(project, environment), _versions(project, environment)),
         *(_serving(project, environment) if environment.endpoints else []),
         *(checks.leave(project, environment) if environment.endpoints else []),
-        *_watch(project, environment),
+        *_watch(project, environment, _JUDGING),
         _pass_role(environment),
         *_key(environment),
     ]
@@ -99,7 +99,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
 
 def approve(project: Project, environment: Environment) -> dict[str, Any]:
     """What an approval does: look, then approve or reject; nothing can be deployed with it."""
-    decide = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
+    decide = versions.decide(_versions(project, environment))
     return _document([*_group(project, environment), decide, *_trial(project, environment)])
 
 
@@ -114,10 +114,10 @@ def destroy(project: Project, environment: Environment) -> dict[str, Any]:
 
 def prune(project: Project, environment: Environment) -> dict[str, Any]:
     """What housekeeping does: look at versions, files and hosting, and delete what nothing uses; never an endpoint."""
-    versions = _versions_of(project, environment, _every_group(project, environment))
+    every = _versions_of(project, environment, _every_group(project, environment))
     reading = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"]
     statements = [
-        _allow(reading, versions),
+        _allow(reading, every),
         _allow(["s3:ListBucket"], [f"arn:aws:s3:::{environment.bucket}"]),
         _allow(["s3:DeleteObject"], [f"arn:aws:s3:::{environment.bucket}/{part}/*" for part in _PRUNED]),
     ]
@@ -200,18 +200,6 @@ def _key_statement(principal: dict[str, str], actions: list[str]) -> Statement:
     return {**_allow(actions, ["*"]), "Principal": principal}
 
 
-def _register(project: Project, environment: Environment) -> list[Statement]:
-    """In an environment with manual approval the deploy role may not approve: that is the approve role's."""
-    create = _allow(["sagemaker:CreateModelPackage"], _created(project, environment))
-    update = _allow(["sagemaker:UpdateModelPackage"], _versions(project, environment))
-    if not environment.manual:
-        return [create, update]
-    return [
-        {**statement, "Condition": {"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": status}}}
-        for statement, status in [(create, "PendingManualApproval"), (update, "Rejected")]
-    ]
-
-
 def _serving(project: Project, environment: Environment) -> list[Statement]:
     names = _served(environment)
     # Both are asked on the configuration too (Service Authorization Reference, Amazon SageMaker).
@@ -256,15 +244,18 @@ def _trial(project: Project, environment: Environment) -> list[Statement]:
 
 def _jobs(project: Project, environment: Environment, kinds: dict[str, str]) -> list[Statement]:
     names = [environment.named("*")]
-    # Where models are served they may be served in batch; a change of kind asks no administrator.
-    kinds = {**kinds, **({"transform-job": "TransformJob"} if environment.endpoints else {})}
     return [
         _allow(
             [*(f"sagemaker:{verb}{noun}" for verb in ("Create", "Describe", "Stop")), "sagemaker:AddTags"],
             _sagemaker(project, environment, kind, names),
         )
-        for kind, noun in kinds.items()
+        for kind, noun in _run(environment, kinds).items()
     ]
+
+
+def _run(environment: Environment, kinds: dict[str, str]) -> dict[str, str]:
+    """Where models are served they may be served in batch; a change of kind asks no administrator."""
+    return {**kinds, **({"transform-job": "TransformJob"} if environment.endpoints else {})}
 
 
 def _group(project: Project, environment: Environment) -> list[Statement]:
@@ -275,9 +266,14 @@ def _group(project: Project, environment: Environment) -> list[Statement]:
     ]
 
 
-def _watch(project: Project, environment: Environment) -> list[Statement]:
-    reads = ["logs:GetLogEvents", "logs:DescribeLogStreams"]
-    return [_allow(reads, [f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker/*"])]
+def _watch(project: Project, environment: Environment, kinds: dict[str, str]) -> list[Statement]:
+    """The logs of its own jobs. All jobs of an account share a group; a list of its streams has their names in it."""
+    start = f"arn:aws:logs:{project.region}:{environment.account}:log-group:/aws/sagemaker"
+    groups = [f"{start}/{noun}s" for noun in _run(environment, kinds).values()]
+    return [
+        _allow(["logs:DescribeLogStreams"], [f"{group}:*" for group in groups]),
+        _allow(["logs:GetLogEvents"], [f"{group}:log-stream:{environment.named('*')}" for group in groups]),
+    ]
 
 
 def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Statement]:

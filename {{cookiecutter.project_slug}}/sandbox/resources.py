@@ -55,7 +55,8 @@ def _others(service: str, parameters: Mapping[str, Any], caller: Caller, here: s
     match service:
         case "logs":
             group = parameters.get("logGroupName") or parameters.get("logGroupNamePrefix")
-            return [f"arn:aws:logs:{here}:log-group:{group or '*'}:*"]
+            stream = parameters.get("logStreamName")
+            return [f"arn:aws:logs:{here}:log-group:{group or '*'}:{f'log-stream:{stream}' if stream else '*'}"]
         case "kms" if "KeyId" in parameters:
             name = str(parameters["KeyId"])
             full = name if name.startswith("arn:") else f"arn:aws:kms:{here}:{_key_name(name)}"

@@ -156,7 +156,7 @@ run "an_older_repository_is_trusted_as_it_names_itself" {
   assert {
     condition = (
       jsondecode(aws_iam_role.duty["deploy"].assume_role_policy).Statement[1].Condition.StringEquals
-      == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = ["repo:acme/churn:environment:dev"] }
+      == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com", "token.actions.githubusercontent.com:sub" = ["repo:acme/churn:environment:dev"], "token.actions.githubusercontent.com:ref" = ["refs/heads/dev", "refs/heads/main"] }
     )
     error_message = "The deploy role trusts ${aws_iam_role.duty["deploy"].assume_role_policy}."
   }

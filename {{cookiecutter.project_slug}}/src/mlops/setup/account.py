@@ -12,7 +12,19 @@ from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.registry import groups
 from mlops.settings.project import FILE, Environment, Settings
-from mlops.setup import actions, environments, handover, infrastructure, quotas, repository, state, terraform, tfvars
+from mlops.setup import (
+    actions,
+    buckets,
+    environments,
+    handover,
+    infrastructure,
+    neighbours,
+    quotas,
+    repository,
+    state,
+    terraform,
+    tfvars,
+)
 from mlops.setup.health import Check
 from mlops.setup.plan import Step
 
@@ -34,10 +46,11 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
 
     Raises:
         BadInput: the project works on the sandbox, or has no environment of such a name.
-        Failure: there are no credentials, or Terraform can not plan.
+        Failure: there are no credentials, another project's names begin as this one's, or Terraform can not plan.
     """
     account, here, elsewhere = split(settings, names)
     session = aws.opened(settings.region)
+    neighbours.refuse(settings, session, account)
     plan = []
     if terraform.is_there(settings):
         plan.append(state.step(settings, session, account))
@@ -208,7 +221,7 @@ def groups_step(settings: Settings, session: boto3.Session, environment: Environ
 def data_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:
     """The step that pushes the raw data to DVC's remote, where colleagues and workflows find it."""
     what = f"raw data in s3://{environment.bucket}/dvc"
-    right = infrastructure.bucket_is_there(session, environment.bucket) and json.loads(
+    right = buckets.is_there(session, environment.bucket) and json.loads(
         dvc(settings, "status", "--cloud", "--json") or "{}"
     ) == {}  # fmt: skip
 
@@ -248,7 +261,7 @@ def checks(settings: Settings, names: Sequence[str] = ()) -> list[Check]:
     except Failure as error:
         return [Check("credentials of AWS", False, str(error), "log in, such as `aws sso login`, or give AWS_PROFILE")]
     session = aws.opened(settings.region)
-    found = [Check("credentials of AWS", True, f"account {account}")]
+    found = [Check("credentials of AWS", True, f"account {account}"), neighbours.check(settings, session, account)]
     subject = trusted(settings)
     for environment in here:
         found += infrastructure.checks(settings, session, environment, subject)

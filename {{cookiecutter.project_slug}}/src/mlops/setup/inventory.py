@@ -16,7 +16,7 @@ from mlops.errors import Failure
 from mlops.hosting import endpoints, inventory
 from mlops.registry import history
 from mlops.settings.project import Environment, Settings
-from mlops.setup import account, infrastructure, state, terraform
+from mlops.setup import account, infrastructure, state, terraform, trust
 from mlops.setup.removal import Belonging
 
 
@@ -161,7 +161,7 @@ def trusted_by_others(settings: Settings, session: boto3.Session) -> bool:
     # `churn-prod-deploy` is this project's, `churn-prod-vision-dev-deploy` is not.
     own = re.compile(f"{settings.project}-({'|'.join(each.name for each in settings.environments)})-[a-z]+")
     return any(
-        infrastructure.GITHUB in json.dumps(role["AssumeRolePolicyDocument"])
+        trust.GITHUB in json.dumps(role["AssumeRolePolicyDocument"])
         for role in roles
         if not own.fullmatch(role["RoleName"])
     )

@@ -93,7 +93,7 @@ def properties(settings: Settings, bucket: str) -> dict[str, Property]:
         ),
         "a policy": (
             lambda session: s3(session).put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy)),
-            lambda session: json.loads(read(session, "get_bucket_policy", bucket).get("Policy", "{}")) == policy,
+            lambda session: parsed(read(session, "get_bucket_policy", bucket).get("Policy", "{}")) == policy,
         ),
         "its tags": (
             lambda session: s3(session).put_bucket_tagging(
@@ -122,6 +122,11 @@ def only_over_tls(bucket: str) -> dict[str, Any]:
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
     return {"Version": "2012-10-17", "Statement": [deny]}
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """What a policy says, whose text S3 gives."""
+    return dict(json.loads(text))
 
 
 def read(session: boto3.Session, operation: str, bucket: str) -> dict[str, Any]:
