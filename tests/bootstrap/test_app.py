@@ -14,6 +14,9 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from githubapi.hub import App
 
 from mlops.laptop import sandbox
 from mlops.settings import project as settings
@@ -238,10 +241,61 @@ def test_the_doctor_tells_an_account_whose_functions_have_no_app(hub, secrets, p
     [check] = app.checks(with_aws)
     assert (check.passed, check.fix) == (False, "mlops bootstrap app")
     person(made_by_github(hub))
-    [check] = app.checks(with_aws)
+    check, installed = app.checks(with_aws)
     assert (check.passed, check.found) == (True, f"number 77, in account {ACCOUNTS[0]}")
+    assert (installed.passed, installed.found) == (False, "the App's private_key is no RSA key in PEM")
 
     secrets[ACCOUNTS[0]].delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
     assert app.checks(with_aws) == []
     assert app.checks(project) == []  # the sandbox
     secrets[ACCOUNTS[0]].create_secret(Name=SECRET)
+
+
+INSTALLED = {"permissions": {"actions": "write"}, "repository_selection": "selected", "suspended_at": None}
+INSTALLATIONS = [
+    ({"acme/churn": INSTALLED}, True, "in acme/churn, with actions: write", ""),
+    ({"acme/churn": {**INSTALLED, "repository_selection": "all"}}, True, "in all others of its owner", ""),
+    ({}, False, "not in acme/churn", "https://github.com/apps/churn-acme/installations/new"),
+    ({"acme/other": INSTALLED}, False, "not in acme/churn", "installations/new"),
+    ({"acme/churn": {**INSTALLED, "suspended_at": "2026-11-01T00:00:00Z"}}, False, "suspended", "Unsuspend"),
+    ({"acme/churn": {**INSTALLED, "permissions": {"actions": "read"}}}, False, "actions is read", "Read and write"),
+    ({"acme/churn": {**INSTALLED, "permissions": {}}}, False, "actions is not given", "Read and write"),
+]
+
+
+@pytest.fixture(scope="module")
+def key():
+    """An App's key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key, form):
+    """A key's text."""
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(("installations", "passed", "found", "fix"), INSTALLATIONS)
+def test_the_doctor_says_whether_the_app_may_start_workflows_here(
+    hub, secrets, project, key, installations, passed, found, fix
+):
+    hub.app = App(77, key.public_key(), installations)
+    for form in (serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8):
+        content = {"app_id": "77", "private_key": pem(key, form)}
+        secrets[ACCOUNTS[0]].put_secret_value(SecretId=SECRET, SecretString=json.dumps(content))
+
+        _, check = app.checks(settings.load(project.root))
+
+        assert check.passed is passed, check
+        assert found in check.found
+        assert (fix in check.fix) if fix else check.fix == ""
+
+
+def test_the_doctor_says_that_github_knows_the_app_no_more(hub, secrets, project, key):
+    hub.app = App(78, key.public_key(), {"acme/churn": INSTALLED})
+    content = {"app_id": "77", "private_key": pem(key, serialization.PrivateFormat.PKCS8)}
+    secrets[ACCOUNTS[0]].put_secret_value(SecretId=SECRET, SecretString=json.dumps(content))
+
+    _, check = app.checks(settings.load(project.root))
+
+    assert not check.passed
+    assert "401" in check.found and SECRET in check.fix

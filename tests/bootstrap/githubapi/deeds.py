@@ -42,6 +42,20 @@ def app(hub: Hub, parts: Parts, body: Any) -> Answer:
     return 200, {"id": ACTIONS, "slug": "github-actions"}
 
 
+@deed("GET /app")
+def own_app(hub: Hub, parts: Parts, body: Any) -> Answer:
+    assert hub.app is not None
+    return 200, {"id": hub.app.id, "slug": "churn-acme", "html_url": "https://github.com/apps/churn-acme"}
+
+
+@deed(f"GET {R}/installation")
+def installation(hub: Hub, parts: Parts, body: Any) -> Answer:
+    found = hub.app.installations.get(f"{parts['owner']}/{parts['repo']}") if hub.app else None
+    if found is None:
+        raise Refusal(404, "Not Found")
+    return 200, {"app_id": hub.app.id if hub.app else 0, **found}
+
+
 @deed("POST /app-manifests/{code}/conversions")
 def conversion(hub: Hub, parts: Parts, body: Any) -> Answer:
     if parts["code"] not in hub.codes:

@@ -1,11 +1,17 @@
 """GitHub's state: accounts, repositories with their environments, rules and variables, and what each request does."""
 
+import base64
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from githubapi import description
 
@@ -66,6 +72,30 @@ class Repository:
 
 
 @dataclass
+class App:
+    """A GitHub App.
+
+    Args:
+        id: its number.
+        public_key: by which GitHub knows its tokens.
+        installations: repository → the installation in it.
+    """
+
+    id: int
+    public_key: Any
+    installations: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+OF_APPS = ("GET /app", "GET /repos/{owner}/{repo}/installation")
+"""What GitHub tells an App alone, by a token that it has signed."""
+
+
+def decoded(text: str) -> bytes:
+    """A part of a token."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@dataclass
 class Hub:
     """GitHub.
 
@@ -89,6 +119,7 @@ class Hub:
     teams: dict[str, int] = field(default_factory=lambda: {"acme/reviewers": 31})
     readers: set[int] = field(default_factory=lambda: {11, 12, 31})
     releases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    app: App | None = None
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -112,13 +143,27 @@ class Hub:
             call.status = 422
             return 422, {"message": "Invalid request.", "errors": [call.problem]}, {}
         try:
-            if token != self.token and "app-manifests" not in path:
-                raise Refusal(401, "Bad credentials")
+            own = operation.name in OF_APPS
+            if not (self.is_app(token) if own else token == self.token) and "app-manifests" not in path:
+                raise Refusal(401, "A JSON web token could not be decoded" if own else "Bad credentials")
             call.status, content = DEEDS[operation.name](self, parts, body)
         except Refusal as refusal:
             call.status, content = refusal.status, {"message": str(refusal)}
         description.checked(operation, call.status, content)
         return call.status, content, {}
+
+    def is_app(self, token: str) -> bool:
+        """Whether a token is signed by the App's key, and not for longer than GitHub takes."""
+        if self.app is None:
+            return False
+        signed, _, signature = token.rpartition(".")
+        claims = json.loads(decoded(signed.partition(".")[2]))
+        try:
+            self.app.public_key.verify(decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return False
+        now = time.time()
+        return bool(claims["iss"] == str(self.app.id) and claims["iat"] <= now < claims["exp"] < now + 600)
 
     def writes(self) -> list[str]:
         """The operations that may have changed something."""

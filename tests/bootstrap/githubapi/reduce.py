@@ -30,6 +30,7 @@ OPERATIONS: dict[str, list[str]] = {
     "GET /user": ["login", "id", "type"],
     "GET /users/{username}": ["login", "id", "type"],
     "GET /orgs/{org}/teams/{team_slug}": ["id", "slug"],
+    "GET /app": ["id", "slug", "html_url"],
     "GET /apps/{app_slug}": ["id", "slug"],
     "POST /app-manifests/{code}/conversions": ["id", "slug", "pem", "html_url", "owner.login"],
     "POST /orgs/{org}/repos": REPOSITORY,
@@ -37,6 +38,7 @@ OPERATIONS: dict[str, list[str]] = {
     f"GET {R}": REPOSITORY,
     f"PATCH {R}": REPOSITORY,
     f"DELETE {R}": [],
+    f"GET {R}/installation": ["app_id", "permissions.actions", "repository_selection", "suspended_at"],
     f"GET {R}/git/ref/{{ref}}": ["ref", "object.sha"],
     f"GET {R}/actions/variables/{{name}}": ["name", "value"],
     f"POST {R}/actions/variables": [],
@@ -71,7 +73,7 @@ RULES = {"deletion", "non_fast_forward", "pull_request", "required_status_checks
 """The kinds of rules that are kept, of the thirty that GitHub knows; the last for a rule that a person adds."""
 
 UNREAD = re.compile(
-    r"^(?!html_url$|clone_url$)(.*_)?url$|^node_id$|_at$|^_links$|^permissions$|^parent$|^ldap_dn$|^gravatar_id$|^site_admin$"
+    r"^(?!html_url$|clone_url$)(.*_)?url$|^node_id$|(?<!suspended)_at$|^_links$|^parent$|^ldap_dn$|^gravatar_id$|^site_admin$"
 )
 """What nobody reads in an answer."""
 

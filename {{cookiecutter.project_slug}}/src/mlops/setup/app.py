@@ -12,7 +12,7 @@ from mlops import aws, rest
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.settings.project import FILE, Settings
-from mlops.setup import made, manifest, repository
+from mlops.setup import identity, made, manifest, repository
 from mlops.setup.health import Check
 from mlops.setup.plan import Step
 from mlops.setup.repository import Repository, quoted
@@ -174,4 +174,31 @@ def checks(settings: Settings) -> list[Check]:
         return [Check("GitHub App", False, str(error), "give credentials that may read the secret")]
     if found is None:
         return [Check("GitHub App", False, f"secret {secret_of(settings)} is empty: AWS starts no workflow", COMMAND)]
-    return [Check("GitHub App", True, f"number {found['app_id']}, in account {account}")]
+    return [Check("GitHub App", True, f"number {found['app_id']}, in account {account}"), installed(settings, found)]
+
+
+def installed(settings: Settings, app: dict[str, str]) -> Check:
+    """Whether the App may start workflows of this repository: GitHub tells that to the App alone."""
+    what = "installation of the GitHub App"
+    anew = f"put {{}} into the secret {secret_of(settings)} of each account, then {COMMAND}"
+    try:
+        place = repository.reached(settings, lambda: identity.token(app["app_id"], app["private_key"]))
+        page = place.ask("GET", "/app")["html_url"]
+        found = place.find("installation")
+    except rest.Refused as error:
+        gone = error.status in (401, 404)
+        return Check(what, False, str(error), f"the App or its key is no more: {anew}" if gone else "run it again")
+    except BadInput as error:
+        return Check(what, False, str(error), FILE)
+    except Failure as error:
+        return Check(what, False, str(error), anew)
+    install = f"install it in {place.full_name}, and in no other repository: {page}/installations/new"
+    if found is None:
+        return Check(what, False, f"not in {place.full_name}: AWS starts no workflow", install)
+    if found["suspended_at"]:
+        return Check(what, False, f"suspended since {found['suspended_at']}", f"{page}, Configure, Unsuspend")
+    if (given := found["permissions"].get("actions")) != "write":
+        may = "on the App's own page, Permissions: Actions, Read and write; then accept that where it is installed"
+        return Check(what, False, f"it may not start workflows: actions is {given or 'not given'}", may)
+    everywhere = ", and in all others of its owner" if found["repository_selection"] == "all" else ""
+    return Check(what, True, f"in {place.full_name}{everywhere}, with actions: write")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,11 +96,20 @@ def of(settings: Settings) -> Repository:
     Raises:
         BadInput: mlops.yaml names none, or there is no token.
     """
+    return reached(settings, token)
+
+
+def reached(settings: Settings, by: Callable[[], str]) -> Repository:
+    """The repository that mlops.yaml names, with some token.
+
+    Raises:
+        BadInput: mlops.yaml names none.
+    """
     if settings.repository is None:
         raise BadInput(f"{FILE}: repository is missing; write `repository: OWNER/NAME`, its name on GitHub")
     owner, _, name = settings.repository.partition("/")
     api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
-    return Repository(owner=owner, name=name, api=api, token=token())
+    return Repository(owner=owner, name=name, api=api, token=by())
 
 
 def token() -> str:
