@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import Any
 
-from static.documents import Document
+from mlops.workflows.documents import Document
 
 TOKEN = re.compile(r"\s*(?:(?P<text>'[^']*')|(?P<operator>&&|\|\||==|!=|[!(),])|(?P<name>[\w.-]+))")
 STATUS = ("always()", "cancelled()", "failure()", "success()")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from static.documents import SELF, Document, Repository
+from mlops.workflows.documents import SELF, Document, Repository
 from static.expressions import jobs_that_run, steps_that_run
 
 CALLER, CALLED = ".github/workflows/infra.yml", ".github/workflows/_infra.yml"

@@ -1,16 +1,10 @@
 """The public linters, each run offline over a folder that holds `.github`."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import yaml
-
-from static.documents import Document, Repository
-from static.foreign import ACTIONS
 
 
 def tool(name: str) -> str:
@@ -38,32 +32,6 @@ def actionlint(folder: Path) -> str:
     return run("actionlint", "-oneline", "-shellcheck", tool("shellcheck"), folder=folder)
 
 
-def composites(folder: Path, repo: Repository) -> str:
-    """actionlint over the actions, each rewritten as the workflow that it would be: it reads none of their steps."""
-    found = []
-    for path, action in repo.actions.items():
-        text = yaml.safe_dump(as_workflow(action), sort_keys=False, width=10_000)
-        shellcheck = tool("shellcheck")
-        arguments = ["-oneline", "-shellcheck", shellcheck, "-stdin-filename", path, "-"]
-        found.append(run("actionlint", *arguments, folder=folder, text=text))
-    return "\n".join(filter(None, found))
-
-
-def as_workflow(action: Document) -> Document:
-    """A composite action as a reusable workflow with one job, whose inputs are strings, as an action's are."""
-    inputs = {
-        name: {"type": "string", "required": declared.get("required", False)}
-        for name, declared in (action.get("inputs") or {}).items()
-    }
-    outputs = {name: declared["value"] for name, declared in (action.get("outputs") or {}).items()}
-    job = {"runs-on": "ubuntu-latest", "outputs": outputs, "steps": action["runs"]["steps"]}
-    handed_on = {name: {"value": f"${{{{ jobs.action.outputs.{name} }}}}"} for name in outputs}
-    # An empty section is an error of its own to actionlint.
-    called = {key: given for key, given in {"inputs": inputs, "outputs": handed_on}.items() if given}
-    job = {key: given for key, given in job.items() if given}
-    return {"name": action["name"], "on": {"workflow_call": called}, "jobs": {"action": job}}
-
-
 def zizmor(folder: Path) -> str:
     """zizmor as its strictest persona."""
     arguments = ["--offline", "--persona", "auditor", "--strict-collection", "--format", "plain", "--quiet", "."]
@@ -73,12 +41,3 @@ def zizmor(folder: Path) -> str:
 def dependabot(folder: Path) -> str:
     """Dependabot's own schema over its file."""
     return run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", folder=folder)
-
-
-def language_service(folder: Path, installed: Path) -> str:
-    """GitHub's own language service, from the folder where npm has put it."""
-    inputs = installed / "inputs.json"
-    inputs.write_text(json.dumps({name: action.inputs for name, action in ACTIONS.items()}), encoding="utf-8")
-    command = ["node", "--import", "./json.mjs", "check.mjs", str(folder), str(inputs)]
-    done = subprocess.run(command, cwd=installed, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return (done.stdout + (done.stderr if done.returncode else "")).strip()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from static.documents import Document, Repository
+from mlops.workflows.documents import Document, Repository
 from static.swaps import inside, nodes, swaps
 
 LISTS = {"permissions", "outputs", "inputs", "env", "with", "concurrency", "environment"}

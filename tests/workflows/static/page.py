@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from static.documents import Repository
+from mlops.workflows.documents import Repository
 
 
 def broken(repo: Repository, page: str) -> Iterator[str]:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from mlops.workflows.documents import SELF, Document, Repository
+from mlops.workflows.needs import COMMAND, NOTHING, needs_of
+from mlops.workflows.rules import own_actions
 from static import scenes
-from static.documents import SELF, Document, Repository, started
-from static.needs import COMMAND
 
 BY_HAND_TOO = {"approved", "dev", "feature", "image", "monitor", "retrain", "rollback", "schedule", "teardown",
                "training-finished"}  # fmt: skip
@@ -118,7 +119,7 @@ def broken(repo: Repository, of: Collection[str] | None = None) -> Iterator[str]
     """Every promise that does not hold, in all files or in some."""
     chosen = repo.documents.keys() if of is None else of
     for event, branch, expected in STARTS if of is None else ():  # of each file with its filters: see waits.py
-        if (starting := started(repo, event, branch)) != expected:
+        if (starting := scenes.started(repo, event, branch)) != expected:
             yield f"{event} {branch} starts {sorted(starting)}"
     jobs = {f"{path.rpartition('/')[2].removesuffix('.yml')}.{name}": job
             for path, document in repo.workflows.items() for name, job in document["jobs"].items()}  # fmt: skip
@@ -139,6 +140,16 @@ def broken(repo: Repository, of: Collection[str] | None = None) -> Iterator[str]
         found = {name: (each.get("options"), each.get("default")) for name, each in inputs.items()}
         if found != FORMS[form]:
             yield f"{form} asks for {found}"
+        # What dispatches a workflow sends text, and nothing for what it does not know.
+        if any(each["type"] != ("choice" if "options" in each else "string") for each in inputs.values()):
+            yield f"{form} asks for what is neither a choice nor text"
+        if any(bool(each.get("required")) == ("default" in each) for each in inputs.values()):
+            yield f"{form} asks for what is required and has a default, or neither"
+    for name, job in jobs.items():
+        if needs_of(repo, job.get("steps", NOTHING)).duty and any(
+            "environment" not in given for _, given in own_actions(job)
+        ):
+            yield f"{name} does not say on which environment it works"
     for path, document in repo.documents.items():
         taken = document if path in repo.actions else (document["on"].get("workflow_call") or {})
         yield from (f"{path} does nothing with its input {name}" for name in taken.get("inputs") or {}

@@ -1,9 +1,10 @@
 """What happens to workflows and actions, and which of their jobs and steps run then."""
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from static.documents import Document, Repository
+from mlops.workflows.documents import Document, Repository
 from static.expressions import CANCELLED_AFTER, jobs_that_run, steps_that_run
 
 HERE, FORK = "team/project", "somebody/project"
@@ -213,3 +214,22 @@ def broken(repo: Repository, jobs: dict[str, Document], chosen: Collection[str])
         steps = jobs[name]["steps"] if dot else repo.documents[path]["runs"]["steps"]
         if (passed := steps_that_run(steps, around, ends)) != expected_steps:
             yield f"{name}: {what}: steps {passed} run"
+
+
+def started(repo: Repository, event: str, branch: str) -> set[str]:
+    """Names of the workflows that an event on a branch starts; of a pull request it is the branch that it goes to."""
+    found = set()
+    for path, document in repo.workflows.items():
+        if event in document["on"]:
+            # A schedule is a list of times, and has no filter.
+            filters = document["on"][event] if isinstance(document["on"][event], dict) else {}
+            patterns = filters.get("branches", ["**"])
+            if any(pattern_of(each).fullmatch(branch) for each in patterns):
+                found.add(path.rpartition("/")[2].removesuffix(".yml"))
+    return found
+
+
+def pattern_of(branches: str) -> re.Pattern[str]:
+    """A pattern of a filter as a regular expression: `*` stays inside a part of a name, `**` does not."""
+    parts = re.split(r"(\*\*|\*)", branches)
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))

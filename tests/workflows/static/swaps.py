@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from static.documents import SELF, Document, Repository, every_step
+from mlops.workflows.documents import SELF, Document, Repository, every_step
 
 Place = tuple[Any, ...]
 Change = tuple[str, Place, Any]

@@ -6,8 +6,9 @@ from itertools import chain
 
 import pytest
 
-from static import documents, handing, mutants, page, promises, rules, values, waits
-from static.documents import Repository
+from mlops.workflows import documents, rules
+from mlops.workflows.documents import Repository
+from static import handing, mutants, page, promises, values, waits
 from static.mutants import Mutant
 
 SURVIVORS = {

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import shutil
 
 import pytest
 from typer.main import get_command
@@ -11,7 +10,10 @@ from mlops import access, cli
 from mlops.cli import model, release, workflow
 from mlops.registry import promotion
 from mlops.setup import handover
-from static import documents, handing, linters, needs, page, promises, rules, values, waits
+from mlops.workflows import composites, documents, foreign, needs, rules
+from static import handing, linters, page, promises, values, waits
+
+PINNED = re.compile(r"uses: ([\w/-]+)@(\w+) # (v[\d.]+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -27,53 +29,18 @@ def test_a_linter_finds_nothing(folder, lint):
     assert lint(folder) == ""
 
 
-@pytest.mark.slow
-def test_githubs_own_language_service_finds_nothing(folder, language_service):
-    assert linters.language_service(folder, language_service) == ""
-
-
-@pytest.mark.slow
-def test_githubs_own_language_service_looks(folder, language_service, tmp_path):
-    shutil.copytree(folder / ".github", tmp_path / ".github")
-    file = tmp_path / ".github/workflows/rollback.yml"
-    wrong = file.read_text(encoding="utf-8").replace("persist-credentials", "persist-credential")
-    file.write_text(wrong, encoding="utf-8")
-
-    assert "persist-credential" in linters.language_service(tmp_path, language_service)
-
-
-@pytest.mark.parametrize(
-    ("hook", "workflow", "right", "wrong"),
-    [
-        ("actionlint", "feature.yml", "needs.check.outputs.ready", "needs.chek.outputs.ready"),
-        ("actionlint", "base.yml", 'echo "::error::', "echo ::error::$BRANCH "),
-        ("zizmor", "feature.yml", "persist-credentials: false", "persist-credentials: true"),
-    ],
-)
-def test_the_projects_own_hooks_find_a_mistake_before_it_is_committed(
-    folder, hooks, tmp_path, hook, workflow, right, wrong
-):
-    entry = next(each["entry"] for each in hooks if each["id"] == hook).split()
-    assert entry[:3] == ["uv", "run", "--no-sync"]
-    shutil.copytree(folder / ".github", tmp_path / ".github")
-    (tmp_path / ".git").mkdir()
-    file = f".github/workflows/{workflow}"
-    command = [*entry[3:], *([file] if hook == "actionlint" else [])]
-    assert linters.run(*command, folder=tmp_path) == ""
-
-    text = (tmp_path / file).read_text(encoding="utf-8")
-    assert right in text
-    (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
-
-    assert workflow in linters.run(*command, folder=tmp_path)
-
-
 def test_the_steps_of_actions_hold_as_a_workflow(folder, repo):
-    assert linters.composites(folder, repo) == ""
+    assert composites.findings(repo, folder) == ""
 
 
 def test_our_own_rules_hold(repo):
     assert list(rules.problems(repo)) == []
+
+
+def test_foreign_actions_are_at_the_commits_that_were_looked_at(repo):
+    used = {match.groups() for text in repo.texts.values() for match in PINNED.finditer(text)}
+
+    assert used == {(name, action.sha, action.version) for name, action in foreign.ACTIONS.items()}
 
 
 def test_an_event_starts_the_jobs_and_commands_that_it_promises(repo):

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from static.documents import SELF, Document, Repository
-from static.needs import COMMAND, needs_of
+from mlops.workflows.documents import SELF, Document, Repository
+from mlops.workflows.needs import COMMAND, needs_of
 
 WRITES = {
     "roles": {"ready", "project", "region", "role", "seconds", "train-role", "deploy-role", "approve-role",

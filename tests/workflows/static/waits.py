@@ -5,9 +5,9 @@ from typing import Any
 
 from mlops import access
 from mlops.setup import rulesets
-from static.documents import Document, Repository
+from mlops.workflows.documents import Document, Repository
+from mlops.workflows.needs import Needs, needs_of
 from static.handing import PATHS
-from static.needs import Needs, needs_of
 
 BY_HAND: dict[str, Any] = {"workflow_dispatch": {}}
 CALLED: dict[str, Any] = {"workflow_call": {}}

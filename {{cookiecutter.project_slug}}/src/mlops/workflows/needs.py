@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from static.documents import SELF, Document, Repository
+from mlops.workflows.documents import SELF, Document, Repository
+from mlops.workflows.foreign import ACTIONS
 
 FIRST = "feature"
 """The environment that trains, whose workflows have the duties of that and no other."""
@@ -17,7 +18,7 @@ NOTHING: list[Document] = []
 
 @dataclass
 class Needs:
-    """What steps do, and what that takes."""
+    """What steps do, and what that takes. `foreign` is what has needs that only its author knows."""
 
     checkout: bool = False
     duty: str = ""
@@ -25,6 +26,7 @@ class Needs:
     comments: bool = False
     commands: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
+    foreign: bool = False
     scripts: str = ""
 
     @property
@@ -48,7 +50,8 @@ def needs_of(repo: Repository, steps: list[Document]) -> Needs:
     """What the steps of a job need."""
     if id(steps) not in repo.found:
         repo.found[id(steps)] = needed(repo, steps)
-    return repo.found[id(steps)]
+    found: Needs = repo.found[id(steps)]
+    return found
 
 
 def needed(repo: Repository, steps: list[Document], given: Document | None = None) -> Needs:
@@ -60,15 +63,20 @@ def needed(repo: Repository, steps: list[Document], given: Document | None = Non
             found.checkout = True
         elif uses.startswith(f"{CREDENTIALS}@") and given is None:
             found.duty = str(inputs.get("role-to-assume", "")) or "?"
+        elif uses and not uses.startswith(SELF):
+            found.foreign |= uses.partition("@")[0] not in ACTIONS
         elif uses.startswith(SELF) and (action := repo.called(uses)):
             inner = needed(repo, action["runs"]["steps"], inputs)
             found.commands |= inner.commands
             found.scripts += inner.scripts
+            found.foreign |= inner.foreign
             if uses.endswith("/setup"):
                 found.duty, found.environment = str(inputs.get("duty", "")), str(inputs.get("environment", FIRST))
                 found.groups = set(str(inputs.get("dependencies", "")).split())
             found.comments |= bool(inputs.get("token"))
-        found.commands |= {match["name"] for match in COMMAND.finditer(step.get("run", ""))}
+        own = {match["name"] for match in COMMAND.finditer(step.get("run", ""))}
+        found.foreign |= "GITHUB_TOKEN" in (step.get("env") or {}) and not own
+        found.commands |= own
         found.scripts += f"{step.get('run', '')}\n"
     return found
 

@@ -1,4 +1,4 @@
-"""The foreign actions that workflows use, as foreign.yml tells of the versions that were looked at."""
+"""The foreign actions that the template's workflows use, as foreign.yml tells of the versions that were looked at."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,5 @@
 // GitHub's own language service over a repository's workflows and actions: one line for each thing that it finds.
-// node --import ./json.mjs check.mjs REPOSITORY INPUTS.json, the latter with the inputs of each foreign action.
+// node --import ./json.mjs check.mjs REPOSITORY INPUTS.json, the latter with the inputs of each foreign action, by its commit.
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { validate } from "@actions/languageservice";
@@ -21,7 +21,7 @@ const actionsMetadataProvider = {
   fetchActionMetadata: async (action) => {
     const own = path.join(repository, action.path ?? action.name ?? "", "action.yml");
     if (!action.owner || action.owner === ".") return existsSync(own) ? YAML.parse(readFileSync(own, "utf8")) : undefined;
-    const names = foreign[`${action.owner}/${action.name}`];
+    const names = foreign[`${action.owner}/${action.name}@${action.ref}`];
     return names && { name: action.name, inputs: Object.fromEntries(names.map((name) => [name, { description: name }])) };
   },
 };

@@ -26,8 +26,15 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|fal
 
 
 def load(text: str) -> Document:
-    """A workflow or an action."""
-    return yaml.load(text, Loader)
+    """A workflow or an action, each thing that has a short form in its long one."""
+    document: Document = yaml.load(text, Loader)
+    if isinstance(events := document.get("on"), str | list):
+        document["on"] = dict.fromkeys([events] if isinstance(events, str) else events)
+    for job in document.get("jobs", {}).values():
+        for key, name in (("environment", "name"), ("concurrency", "group")):
+            if isinstance(job.get(key), str):
+                job[key] = {name: job[key]}
+    return document
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Repository:
 def repository(root: Path) -> Repository:
     """Read the workflows and actions of a repository."""
     folder = root / ".github"
-    files = [*sorted(folder.glob("workflows/*.yml")), *sorted(folder.glob("actions/*/action.yml"))]
+    files = [*sorted(folder.glob("workflows/*.y*ml")), *sorted(folder.glob("actions/*/action.yml"))]
     texts = {file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in files}
     return Repository(texts, {path: load(text) for path, text in texts.items()})
 
@@ -88,22 +95,3 @@ def every(node: Any, key: str) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from every(value, key)
-
-
-def started(repo: Repository, event: str, branch: str) -> set[str]:
-    """Names of the workflows that an event on a branch starts; of a pull request it is the branch that it goes to."""
-    found = set()
-    for path, document in repo.workflows.items():
-        if event in document["on"]:
-            # A schedule is a list of times, and has no filter.
-            filters = document["on"][event] if isinstance(document["on"][event], dict) else {}
-            patterns = filters.get("branches", ["**"])
-            if any(pattern_of(each).fullmatch(branch) for each in patterns):
-                found.add(path.rpartition("/")[2].removesuffix(".yml"))
-    return found
-
-
-def pattern_of(branches: str) -> re.Pattern[str]:
-    """A pattern of a filter as a regular expression: `*` stays inside a part of a name, `**` does not."""
-    parts = re.split(r"(\*\*|\*)", branches)
-    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))

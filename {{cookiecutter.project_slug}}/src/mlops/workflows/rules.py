@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from static.documents import SELF, Document, Repository, every, every_step
-from static.foreign import ACTIONS
-from static.needs import COMMAND, CREDENTIALS, FIRST, NOTHING, READING_RUNS, needs_of, permissions_of
+from mlops.workflows.documents import SELF, Document, Repository, every, every_step
+from mlops.workflows.foreign import ACTIONS
+from mlops.workflows.needs import COMMAND, CREDENTIALS, FIRST, NOTHING, READING_RUNS, needs_of, permissions_of
 
 PIN = re.compile(r"uses:\s+(?P<action>[\w.-]+/[\w./-]+)@(?P<sha>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)$")
 OWN_DUTY = {"teardown": "destroy", "infra plan": "plan", "infra apply": "apply",
@@ -28,6 +28,10 @@ WAITING = {"approve", "infra apply"}
 """Commands of jobs that wait for a person."""
 
 WITH_TOKEN = {*READING_RUNS, "promote", "take-up", "retrain", "infra plan"}
+GITHUBS = ("GITHUB_", "RUNNER_", "AWS_", "HOME", "PATH", "CI", "PWD", "USER")
+"""How names of variables begin that are there without being given."""
+
+SET = re.compile(r"\b([A-Z][A-Z_]*)=|\b(?:for|read)\s+(?:-\w+\s+)*([A-Z][A-Z_]*)\b")
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "choice": str, "boolean": bool, "number": (int, float)}
 
 
@@ -50,16 +54,13 @@ def problems(repo: Repository, of: Collection[str] | None = None) -> Iterator[st
 
 
 def pins(repo: Repository) -> Iterator[str]:
-    """Every foreign action is pinned to the full SHA of a version that was looked at, with the version beside it."""
+    """Every foreign action is pinned to a full SHA, with its version beside it."""
     for path, text in repo.texts.items():
         for number, line in enumerate(text.splitlines(), 1):
             if not re.match(r"\s*(- )?uses:", line) or f"uses: {SELF}" in line:
                 continue
-            match = PIN.search(line)
-            if match is None:
+            if PIN.search(line) is None:
                 yield f"{path}:{number}: not pinned as OWNER/NAME@SHA # vX.Y.Z: {line.strip()}"
-            elif (known := ACTIONS.get(match["action"])) is None or (known.sha, known.version) != match.group(2, 3):
-                yield f"{path}:{number}: {match['action']} {match['version']} at that SHA is not what was looked at"
 
 
 def references(repo: Repository, chosen: Collection[str]) -> Iterator[str]:
@@ -71,10 +72,11 @@ def references(repo: Repository, chosen: Collection[str]) -> Iterator[str]:
             if uses.startswith(("./", SELF)) and repo.called(uses) is None:
                 yield f"{path}: {uses} does not exist, or is not addressed by {SELF}"
         for step in every_step(document):
-            name = str(step.get("uses", "")).partition("@")[0]
-            given = set(step.get("with") or {}) if name in ACTIONS else set()
-            for unknown in sorted(given.difference(ACTIONS[name].inputs if given else ())):
-                yield f"{path}: {name} has no input {unknown}"
+            name, _, sha = str(step.get("uses", "")).partition("@")
+            # Another version may have another input.
+            if (known := ACTIONS.get(name)) and known.sha == sha:
+                for unknown in sorted(set(step.get("with") or {}).difference(known.inputs)):
+                    yield f"{path}: {name} has no input {unknown}"
 
 
 def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
@@ -88,7 +90,7 @@ def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
         yield "its scripts do not run in bash, which alone ends at the first failure in a pipe"
     for event, settings in document["on"].items():
         for name, declared in ((settings or {}).get("inputs") or {}).items() if isinstance(settings, dict) else ():
-            if bool(declared.get("required")) == ("default" in declared):
+            if event == "workflow_call" and bool(declared.get("required")) == ("default" in declared):
                 yield f"{event}: input {name} is required and has a default, or neither"
             if not declared.get("description"):
                 yield f"{event}: input {name} has no description"
@@ -97,10 +99,6 @@ def of_workflow(repo: Repository, document: Document) -> Iterator[str]:
                 yield f"{event}: input {name} has no type"
             elif "default" in declared and not is_of(declared["type"], declared["default"]):
                 yield f"{event}: input {name} has a default that is no {declared['type']}"
-            elif event == "workflow_dispatch" and (declared["type"] == "choice") != ("options" in declared):
-                yield f"{event}: input {name} is a {declared['type']}, with options {declared.get('options')}"
-            elif event == "workflow_dispatch" and declared["type"] not in ("string", "choice"):
-                yield f"{event}: input {name} is a {declared['type']}: what dispatches the workflow sends text"
 
 
 def is_of(kind: str, value: Any) -> bool:
@@ -111,7 +109,8 @@ def is_of(kind: str, value: Any) -> bool:
 def of_action(action: Document) -> Iterator[str]:
     """Rules on an action: it describes itself, takes values through env, and lets a cancellation through."""
     if action["runs"].get("using") != "composite":
-        yield f"it is no composite action, but {action['runs'].get('using')}"
+        yield f"it is no composite action, but {action['runs'].get('using')}: what it does is not looked at"
+        return
     for kind in ("inputs", "outputs"):
         for name, declared in (action.get(kind) or {}).items():
             if not declared.get("description"):
@@ -130,7 +129,7 @@ def of_action(action: Document) -> Iterator[str]:
             yield f"step {step.get('name')} does not run in bash"
 
 
-def scripts(steps: list[Document]) -> Iterator[str]:
+def scripts(steps: list[Document], around: Collection[str] = ()) -> Iterator[str]:
     """Rules on scripts: what they read is handed to them, and a command that waits hears of a cancellation."""
     for step in steps:
         script = step.get("run", "")
@@ -138,20 +137,22 @@ def scripts(steps: list[Document]) -> Iterator[str]:
             if match["name"] != "roles" and not script.startswith("exec "):
                 yield f"mlops {match['name']} is not run by exec: cancelling the run would not reach it"
         given = set(step.get("env") or {})
-        read = {name for name in re.findall(r"\$\{?([A-Z][A-Z_]*)", script) if not name.startswith("GITHUB_")}
-        for name in sorted(read - given):
+        read = {name for name in re.findall(r"\$\{?([A-Z][A-Z_]*)", script) if not name.startswith(GITHUBS)}
+        for name in sorted(read - given - set(around) - {name for found in SET.findall(script) for name in found}):
             yield f"${name} is read and not given by env"
-        for name in sorted(given - read - {"GITHUB_TOKEN"}):
+        commands = {match["name"] for match in COMMAND.finditer(script)}
+        for name in sorted(given - read - {"GITHUB_TOKEN"}) if commands or step.get("shell") else ():
             yield f"{name} is given by env and not read"
-        needs_token = bool(WITH_TOKEN & {match["name"] for match in COMMAND.finditer(script)})
-        if needs_token and "GITHUB_TOKEN" not in given:
+        if WITH_TOKEN & commands and "GITHUB_TOKEN" not in given:
             yield "GitHub is asked without GITHUB_TOKEN"
 
 
 def rights(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
     """A job's token allows what the job needs, and no more."""
-    wanted = permissions_of(repo, job)
-    if (given := job.get("permissions")) != wanted:
+    wanted, given = permissions_of(repo, job), job.get("permissions")
+    foreign = "uses" not in job and needs_of(repo, job.get("steps", NOTHING)).foreign
+    enough = isinstance(given, dict) and (wanted.items() <= given.items() if foreign else wanted == given)
+    if not enough:
         yield f"permissions are {given}, {wanted} are needed"
 
 
@@ -190,7 +191,7 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
     needs = needs_of(repo, job.get("steps", NOTHING))
     given = job.get("environment")
     if not needs.duty:
-        if given:
+        if given and needs.commands:
             yield "it has an environment and takes on no role"
         return
     for command, duty in OWN_DUTY.items():
@@ -211,8 +212,8 @@ def places(repo: Repository, document: Document, name: str, job: Document) -> It
     if (needs.environment == FIRST) != (needs.duty in ("train", "image")):
         yield f"the duty {needs.duty} is none of {needs.environment}"
     for uses, inputs in own_actions(job):
-        if inputs.get("environment") != needs.environment:
-            yield f"{uses} is told to work on {inputs.get('environment')}, the role is of {needs.environment}"
+        if inputs.get("environment", FIRST) != needs.environment:
+            yield f"{uses} works on {inputs.get('environment', FIRST)}, the role is of {needs.environment}"
     yield from contenders(repo, document, job)
     recorded = bool({"deploy", "rollback", "approve", "infra apply"} & needs.commands)
     if (given.get("deployment", True) is True) != recorded:
@@ -245,6 +246,8 @@ def gates(repo: Repository, document: Document, name: str, job: Document) -> Ite
         return
     if str(job.get("uses", "")).endswith("/_infra.yml"):
         return  # of a model's tests it knows nothing; its steps ask whether there is an AWS
+    if "uses" not in job and not needs_of(repo, job.get("steps", NOTHING)).duty:
+        return  # its token is for something else than the project's AWS
     chain = before(document, name)
     if "check" not in chain:
         yield "it does not wait for the tests"
@@ -282,10 +285,10 @@ def calls(repo: Repository, _: Document, name: str, job: Document) -> Iterator[s
             yield f"{given} is {value!r}, a {kind} is wanted"
 
 
-def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[str]:
+def orders(repo: Repository, document: Document, name: str, job: Document) -> Iterator[str]:
     """Steps stand in the order in which they need each other: check out, set up, work."""
     steps = job.get("steps", [])
-    yield from scripts(steps)
+    yield from scripts(steps, {*(document.get("env") or {}), *(job.get("env") or {})})
     needs = needs_of(repo, steps)
     if "verify" in needs.commands and str((steps[0].get("with") or {}).get("fetch-depth")) != "0":
         yield "it verifies and has one commit only: the contract of an older version is not in it"
@@ -298,7 +301,7 @@ def orders(repo: Repository, _: Document, name: str, job: Document) -> Iterator[
     uses = [str(each.get("uses", "")) for each in steps]
     setup = next((index for index, each in enumerate(uses) if each.endswith("/setup")), None)
     for index, step in enumerate(steps):
-        works = "uv run" in step.get("run", "") or uses[index].startswith(f"{SELF}.github/actions/")
+        works = "uv run --no-sync" in step.get("run", "") or uses[index].startswith(f"{SELF}.github/actions/")
         if works and index != setup and (setup is None or index < setup):
             yield f"step {index + 1} comes before the setup that it needs"
     if setup is not None and not any(
