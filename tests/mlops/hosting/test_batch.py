@@ -12,10 +12,10 @@ import pytest
 
 from mlops import storage
 from mlops.checks import contract, verification
-from mlops.compute import transforms
+from mlops.compute import attempts, transforms
 from mlops.compute.attempts import Job
 from mlops.errors import BadInput, Failure, NotFound, NotVerified
-from mlops.hosting import batch, deployment, endpoints
+from mlops.hosting import batch, deployment, endpoints, logbook
 from mlops.monitoring import records
 from mlops.monitoring.records import FORMATS, Table
 from mlops.registry import approval, history, packages, status
@@ -95,6 +95,52 @@ def test_a_prefix_of_the_bucket_is_transformed_and_files_of_several_formats_are_
         batch.transform(world.settings, dev, f"{prefix}none.json", None, world.progress)
 
 
+def test_a_file_whose_name_begins_others_is_not_sent_with_them(world: Any) -> None:
+    dev = in_batch(world.dev)
+    world.in_dev("first")
+    for name in ("day1.json", "day1.json.bak", "day1.json.gz"):
+        storage.write(world.session(dev), f"s3://{dev.bucket}/days/{name}", b'[{"x": 1}]')
+    world.forget_calls()
+
+    with pytest.raises(BadInput, match=r"every key that begins so, day1\.json\.bak, day1\.json\.gz too: give the file"):
+        batch.transform(world.settings, dev, f"s3://{dev.bucket}/days/day1.json", None, world.progress)
+
+    assert world.calls("CreateTransformJob") == []
+
+
+def test_a_key_that_leads_out_of_the_folder_for_answers_is_refused_before_a_job(world: Any, tmp_path: Path) -> None:
+    dev = in_batch(world.dev)
+    world.in_dev("first")
+    storage.write(world.session(dev), f"s3://{dev.bucket}/in/../../out.json", b'[{"x": 1}]')
+    world.forget_calls()
+
+    with pytest.raises(BadInput, match=r"the input holds '\.\./\.\./out\.json', which is no path below .*rename it"):
+        batch.transform(world.settings, dev, f"s3://{dev.bucket}/in/", tmp_path / "a" / "b", world.progress)
+
+    assert world.calls("CreateTransformJob") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_of_another_input_whose_key_begins_alike_is_not_taken(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = in_batch(world.dev)
+    world.in_dev("first")
+    name_of = attempts.name_of
+    monkeypatch.setattr(attempts, "name_of", lambda *given: name_of(*given[:3], "0" * 64, given[4]))
+    found = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "rows.json").write_text(f'{{"instances": [[{number}, 2]]}}')
+        found.append(batch.transform(world.settings, dev, str(folder / "rows.json"), None, world.progress))
+
+    assert [each.job.rpartition("-")[2] for each in found] == ["1", "2"]
+    assert all(each.changed for each in found)
+    again = batch.transform(world.settings, dev, str(tmp_path / "1" / "rows.json"), None, world.progress)
+    assert (again.job, again.changed) == (found[1].job, False)
+
+
 def test_rows_that_are_missing_in_the_answers_are_a_failure(world: Any, tmp_path: Path) -> None:
     dev = in_batch(world.dev)
     world.in_dev("first")
@@ -170,14 +216,22 @@ def test_the_command_verifies_in_batch_and_rejects_what_fails(world: Any, tmp_pa
     assert bad.returncode == 1
     assert "the model has no answer" in bad.stderr
     assert "rolled back to version 1; version 2 is now Rejected" in bad.stderr
+    assert [(each.what, each.version) for each in logged(world)] == [("rolled back", 2)]
 
     (root / "tests" / "contract.yaml").write_text(
         (root / "tests" / "contract.yaml").read_text().replace("value: 0.5", "value: 0.7")
     )
     assert "score: 0.7 expected, got 0.5" in (again := verified(root, "--or-rollback").stderr)
     assert "version 1 is what a rollback has gone back to, and stays" in again
+    deployment.rollback(world.settings, in_batch(world.dev), world.progress)
+    assert [(each.what, each.version) for each in logged(world)] == [("rolled back", 2)]
     statuses = [each.status for each in packages.listing(world.session(world.dev), "churn-dev")]
     assert statuses == ["Rejected", "Approved"]
+
+
+def logged(world: Any) -> list[logbook.Entry]:
+    """What the logbook of dev says."""
+    return list(logbook.entries(world.session(world.dev), world.dev.bucket, world.dev.endpoint_name))
 
 
 def test_a_job_that_never_reached_the_model_says_nothing_of_it(world: Any) -> None:

@@ -70,8 +70,13 @@ def done(
     for attempt in itertools.count(1):
         name = attempts.name_of(settings.project, environment.name, STAGE, wanted.key, attempt)
         job = attempts.describe(session, "transform", name)
+        begins = job is None
         if job is None:
             job = started(session, settings, environment, wanted, name, progress)
+        # A name holds the beginning of a key only: another input's may begin alike.
+        if job.key != wanted.key:
+            continue
+        if begins:
             return finished(session, job), True
         if job.status == "Completed" and is_whole(session, wanted, job):
             progress(f"{name} has transformed the same files by the same model; nothing is started")
@@ -132,7 +137,7 @@ def parameters(settings: Settings, environment: Environment, wanted: Wanted, nam
         # Models differ in whether their answers end with a line; empty lines are easily passed over.
         "TransformOutput": {**output, **({"AssembleWith": "Line"} if wanted.by_line else {})},
         "TransformResources": resources,
-        "Environment": {"MLOPS_STARTED_BY": attempts.starter()},
+        "Environment": {"MLOPS_STAGE_KEY": wanted.key, "MLOPS_STARTED_BY": attempts.starter()},
         "Tags": groups.tags(settings, environment),
     }
 

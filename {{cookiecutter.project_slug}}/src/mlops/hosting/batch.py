@@ -94,18 +94,30 @@ def transform(
     package = newest(session, environment)
     uri, files = sent(session, environment, source)
     form = one_format(files)
+    kept = {name: place(output, name) for name in files} if output else {}
     model = endpoints.model(session, settings, environment, package)
     wanted = Wanted(model, uri, files, form.content_type, form.content_type, by_line=form.by_line)
     job, changed = transforms.done(session, settings, environment, wanted, progress)
-    place = transforms.output_of(job)
+    answers = transforms.output_of(job)
     rows = {}
     for name in files:
         at = uri if len(files) == 1 and not uri.endswith("/") else f"{uri}{name}"
-        rows[name] = checked(session, form, at, f"{place}{name}.out")
-        if output is not None:
-            storage.download(session, f"{place}{name}.out", output / f"{name}.out")
+        rows[name] = checked(session, form, at, f"{answers}{name}.out")
+        if name in kept:
+            storage.download(session, f"{answers}{name}.out", kept[name])
     seconds = time.monotonic() - started
-    return Transformed(package.version, package.arn, job.name, place, rows, changed, seconds)
+    return Transformed(package.version, package.arn, job.name, answers, rows, changed, seconds)
+
+
+def place(output: Path, name: str) -> Path:
+    """Where a file's answers go on this computer.
+
+    Raises:
+        BadInput: its key leads out of the folder.
+    """
+    if any(part in {"", ".", ".."} for part in name.split("/")):
+        raise BadInput(f"the input holds {name!r}, which is no path below {output}: rename it, or leave --output out")
+    return output / f"{name}.out"
 
 
 def answers(settings: Settings, environment: Environment, texts: list[Text], progress: Progress) -> list[str]:
@@ -175,8 +187,16 @@ def sent(session: boto3.Session, environment: Environment, source: str) -> tuple
     """
     if source.startswith("s3://"):
         found = storage.etags(session, source)
-        if not source.endswith("/"):
-            found = {Path(source).name: found[""]} if "" in found else {}
+        if not source.endswith("/") and "" in found:
+            if len(found) > 1:
+                others = ", ".join(sorted(f"{Path(source).name}{each}" for each in found if each)[:3])
+                raise BadInput(
+                    f"{source}: SageMaker takes every key that begins so, {others} too: "
+                    "give the file a prefix of its own, which ends in a slash"
+                )
+            found = {Path(source).name: found[""]}
+        elif not source.endswith("/"):
+            found = {}
         if not found:
             raise BadInput(f"{source}: nothing is there; give an object, or a prefix that ends in a slash")
         return source, found

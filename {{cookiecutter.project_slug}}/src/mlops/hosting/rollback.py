@@ -109,8 +109,22 @@ def in_registry(
     name = endpoints.model(session, settings, environment, packages.describe(session, target.arn))
     if not done:
         write_down(session, environment, leaving, target, name)
+    elif to is None and (rejected := unwritten(session, environment, versions, target)):
+        write_down(session, environment, rejected, target, name)
     seconds = time.monotonic() - started
     return Deployment(name, target.arn, target.version, changed=not done, seconds=seconds)
+
+
+def unwritten(session: boto3.Session, environment: Environment, versions: list[Entry], target: Entry) -> int | None:
+    """The version that a rollback has rejected, where the logbook does not say so yet; None where it does.
+
+    A verification rejects before it comes here, and a run may be killed in between.
+    """
+    newer = (entry for entry in versions if entry.version > target.version and entry.status == "Rejected")
+    rejected = [each.version for each in newer if by_rollback(packages.describe(session, each.arn).reason)]
+    last = logbook.last(session, environment.bucket, environment.endpoint_name)
+    known = last and (last.version == target.version if last.what == "deployed" else last.version in rejected)
+    return None if known or not rejected else max(rejected)
 
 
 def write_down(session: boto3.Session, environment: Environment, leaving: int, target: Entry, config: str) -> None:
