@@ -84,6 +84,35 @@ def test_a_champion_waits_for_the_hours_that_are_asked_of_it_and_no_other_model(
     assert trial.of(session, advanced.prod, newer).hours == pytest.approx(2, abs=0.1)
 
 
+def test_what_was_approved_in_the_registry_is_deployed_as_champion_once_it_is_proven(advanced: Any) -> None:
+    crowned(advanced, "first")
+    champion, _ = as_challenger(advanced, "second")
+    prod, session = asks(advanced.prod, requests=2), advanced.session(advanced.prod)
+    # As somebody does it in Studio.
+    packages.set_status(session, champion, "Approved", "looks good")
+
+    with pytest.raises(
+        NotApproved, match=r"version 2 can not become champion yet: it has been asked 0 times, 2 .*"
+    ) as no:
+        deployment.deploy(advanced.settings, prod, advanced.progress)
+
+    assert str(no.value).endswith("when it has: mlops deploy --env prod, or the workflow approved by hand")
+    assert advanced.answer(prod) == "first"
+    assert packages.describe(session, champion.arn).status == "Approved"
+    for _ in range(2):
+        advanced.answer(prod.contender("challenger"))
+    assert deployment.deploy(advanced.settings, prod, advanced.progress).version == 2
+    assert advanced.answer(prod) == "second"
+    # It has served: other settings ask for no second trial, whatever the challenger serves by then.
+    as_challenger(advanced, "third")
+    asked_more = asks(advanced.prod, requests=50)
+    instances = asked_more.endpoint.model_copy(update={"instances": 3})
+    again = deployment.deploy(
+        advanced.settings, asked_more.model_copy(update={"endpoint": instances}), advanced.progress
+    )
+    assert (again.version, again.changed) == (2, True)
+
+
 def made_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every endpoint have been made a week ago, and never stopped since."""
     state = endpoints.state

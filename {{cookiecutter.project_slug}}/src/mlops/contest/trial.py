@@ -161,10 +161,11 @@ def refuse_unproven(session: boto3.Session, environment: Environment, package: M
     except NotApproved as error:
         problems = [str(error)]
     if problems:
-        raise NotApproved(
-            f"{package.name} can not become champion yet: {'; '.join(problems)}; when it has: "
-            f"mlops approve {environment.options} --version {package.version} --by NAME --reason WHY"
-        )
+        then = f"mlops approve {environment.options} --version {package.version} --by NAME --reason WHY"
+        if package.status == "Approved":
+            # In the registry, past this rule: nobody has to decide again.
+            then = f"mlops deploy {environment.options}, or the workflow approved by hand"
+        raise NotApproved(f"{package.name} can not become champion yet: {'; '.join(problems)}; when it has: {then}")
     return str(found)
 
 

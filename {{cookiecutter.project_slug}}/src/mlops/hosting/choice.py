@@ -2,11 +2,13 @@
 
 import boto3
 
+from mlops.contest import trial
 from mlops.display import Progress
 from mlops.errors import NotApproved, NotFound
+from mlops.hosting import endpoints, served
 from mlops.registry import approval, packages
 from mlops.registry.packages import ModelPackage
-from mlops.settings.project import Environment
+from mlops.settings.project import Environment, Settings
 
 
 class Overtaken(Exception):
@@ -84,3 +86,21 @@ def refuse_unapproved(session: boto3.Session, environment: Environment, version:
     if package.status == "Rejected":
         raise NotApproved(f"{about}; change the model, or approve it once more: {command}")
     raise NotApproved(f"{about}: {command}")
+
+
+def refuse_unproven(
+    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage
+) -> None:
+    """Refuse a champion that was approved past its trial: SageMaker Studio sets the status, and asks for none.
+
+    It stays Approved, since a person approved it, and is deployed once it has served as challenger as the settings ask.
+    What `mlops approve` has approved was asked then; what has served as champion is asked no more.
+
+    Raises:
+        NotApproved: it lacks what is named.
+    """
+    if not environment.is_champion or approval.was_approved(package):
+        return
+    configs = [name for name, _ in endpoints.configs(session, environment.group)]
+    if served.config_of(session, settings, environment, configs, package.version) is None:
+        trial.refuse_unproven(session, environment, package)

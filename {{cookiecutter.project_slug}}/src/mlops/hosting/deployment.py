@@ -54,7 +54,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
             place, but when it is Rejected or waits, no older one does.
 
     Raises:
-        NotApproved: no version is approved, or not the one that was brought.
+        NotApproved: no version is approved, or not the one that was brought; or it would be champion without a trial.
         Failure: the rollout was rolled back. When an alarm did it, the version is Rejected.
     """
     started = time.monotonic()
@@ -110,6 +110,7 @@ def bring(
     unattended.leave(session, settings, environment, config, progress)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
+        choice.refuse_unproven(session, settings, environment, package)
         rejudgement.refuse_worse(session, settings, environment, package, progress)
         try:
             found = proven(session, settings, environment, package, found, progress)
