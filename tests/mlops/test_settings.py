@@ -99,6 +99,14 @@ REFUSED = [
         {"environments.2.endpoint.rollout": {"kind": "linear", "percent": 5}},
         "environments.prod.endpoint.rollout.percent is 5",
     ),
+    (
+        {"environments.2.endpoint.rollout": {"kind": "linear", "percent": 10, "wait_seconds": 1200}},
+        "environments.prod.endpoint.rollout: wait_seconds 1200 in 10 steps and bake_seconds 300 are 12300 s, and a",
+    ),
+    (
+        {"environments.2.endpoint.rollout": {"kind": "shadow", "seconds": 10800}},
+        "environments.prod.endpoint.rollout: seconds 10800 and bake_seconds 300 are 11100 s, and a workflow's role",
+    ),
     ({"environments.2.endpoint.rollout": {"kind": "rolling"}}, "environments.prod.endpoint.rollout"),
     ({"environments.2.endpoint.instances": 1}, "give instances: 2 or more"),
     (

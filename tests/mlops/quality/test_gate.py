@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlops.errors import BadInput, Failure
+from mlops.errors import Failure
 from mlops.hosting import rollouts
 from mlops.quality import checks
 from mlops.settings.criteria import Threshold
@@ -100,8 +100,3 @@ def test_a_rollout_waits_as_the_settings_say_and_is_watched_by_alarms(
     assert config["AutoRollbackConfiguration"]["Alarms"] == [
         {"AlarmName": f"churn-prod-{name}"} for name in ("errors", "latency", "manual")
     ]
-
-
-def test_waits_longer_than_a_rollout_may_take_are_refused() -> None:
-    with pytest.raises(BadInput, match=r"environments\.prod\.endpoint\.rollout waits 36300 s in all; .* 28200 s"):
-        rollouts.deployment_config(environment(Linear(kind="linear", percent=10, wait_seconds=3600, bake_seconds=300)))

@@ -181,9 +181,7 @@ def session_seconds(settings: Settings, environment: Environment, duty: str) -> 
         waits = longest_wait(settings)
     elif duty in ("deploy", "destroy", "schedule") and environment.endpoint is not None:
         # Twice: what another run has begun is waited for first.
-        waits = 2 * max(
-            rollouts.longest(each.name, each.endpoint.rollout) for each in environment.contenders if each.endpoint
-        )
+        waits = 2 * max(rollouts.longest(each.endpoint.rollout) for each in environment.contenders if each.endpoint)
         if settings.comparison is not None:
             waits += settings.stages.get(SCORING, Stage()).longest_seconds
     return min(waits + SHORTEST_SECONDS, LONGEST_SECONDS)

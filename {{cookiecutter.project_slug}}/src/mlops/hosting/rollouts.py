@@ -6,19 +6,16 @@ from mlops.errors import BadInput
 from mlops.settings.project import Environment
 from mlops.settings.serving import AllAtOnce, Canary, Linear, Rollout, Shadow
 
-SHORTEST_SECONDS = 600
-LONGEST_SECONDS = 28800
-"""The bounds of MaximumExecutionTimeoutInSeconds."""
-
 BOOT_SECONDS = 1800
-"""What starting a fleet of instances and loading the model into them takes at most, beside the waits."""
+"""What starting a fleet of instances and loading the model into them takes at most, beside the waits. With them it lies
+within the bounds of MaximumExecutionTimeoutInSeconds, 600 to 28800."""
 
 
 def deployment_config(environment: Environment) -> dict[str, Any]:
     """How an update of an environment's endpoint shifts traffic, and the alarms that roll it back.
 
     Raises:
-        BadInput: the environment has no endpoint, or the waits are longer than SageMaker lets a rollout take.
+        BadInput: the environment has no endpoint.
     """
     if environment.endpoint is None:
         raise BadInput(f"{environment.name} has no endpoint in mlops.yaml")
@@ -27,7 +24,7 @@ def deployment_config(environment: Environment) -> dict[str, Any]:
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing(rollout),
             "TerminationWaitInSeconds": rollout.bake_seconds,
-            "MaximumExecutionTimeoutInSeconds": timeout(environment.name, rollout),
+            "MaximumExecutionTimeoutInSeconds": timeout(rollout),
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in environment.alarm_names]},
     }
@@ -65,26 +62,15 @@ def waits(rollout: Rollout) -> int:
         case Canary():
             return rollout.wait_seconds + rollout.bake_seconds
         case Linear():
-            return -(-100 // rollout.percent) * rollout.wait_seconds + rollout.bake_seconds
+            return rollout.steps * rollout.wait_seconds + rollout.bake_seconds
 
 
-def longest(environment: str, rollout: Rollout) -> int:
+def longest(rollout: Rollout) -> int:
     """Seconds that a deployment waits at most; a shadow stands before SageMaker shifts anything."""
     before = rollout.seconds + BOOT_SECONDS if isinstance(rollout, Shadow) else 0
-    return before + timeout(environment, rollout)
+    return before + timeout(rollout)
 
 
-def timeout(environment: str, rollout: Rollout) -> int:
-    """Seconds after which SageMaker gives a rollout up: its waits, and the time that the instances take to start.
-
-    Raises:
-        BadInput: the waits leave less than ten minutes for the instances.
-    """
-    total = waits(rollout)
-    if total + SHORTEST_SECONDS > LONGEST_SECONDS:
-        raise BadInput(
-            f"mlops.yaml: environments.{environment}.endpoint.rollout waits {total} s in all; SageMaker ends a rollout "
-            f"after {LONGEST_SECONDS} s: give shorter waits or larger steps, at most "
-            f"{LONGEST_SECONDS - SHORTEST_SECONDS} s in all"
-        )
-    return max(SHORTEST_SECONDS, min(LONGEST_SECONDS, total + BOOT_SECONDS))
+def timeout(rollout: Rollout) -> int:
+    """Seconds after which SageMaker gives a rollout up: its waits, and the time that the instances take to start."""
+    return waits(rollout) + BOOT_SECONDS

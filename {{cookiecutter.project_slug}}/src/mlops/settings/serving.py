@@ -12,8 +12,9 @@ from mlops.settings.signals import Alarm, Signal
 WAIT_LIMIT_SECONDS = 3600
 """SageMaker's longest wait between two shifts of traffic (WaitIntervalInSeconds in its API reference)."""
 
-LONGEST_SHADOW_SECONDS = 10800
-"""A workflow's role is given for four hours; what comes after the shadow takes its time too."""
+LONGEST_ROLLOUT_SECONDS = 10800
+"""What a rollout may wait in all: a workflow's job and its role end after four hours, in which instances start, a gate
+may judge again and the checks follow. SageMaker itself would wait for eight; then nobody would be there at the end."""
 
 MEMORY_STEP_MB = 1024
 BATCH_PAYLOAD_MB = 100
@@ -46,6 +47,22 @@ class Linear(Model):
     wait_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
     bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
 
+    @property
+    def steps(self) -> int:
+        """Shifts until the new fleet takes all of the traffic."""
+        return -(-100 // self.percent)
+
+    @model_validator(mode="after")
+    def the_workflow_waits_as_long(self) -> Self:
+        """A rollout that outlives the job that began it is verified by nobody."""
+        if (total := self.steps * self.wait_seconds + self.bake_seconds) > LONGEST_ROLLOUT_SECONDS:
+            raise ValueError(
+                f"wait_seconds {self.wait_seconds} in {self.steps} steps and bake_seconds {self.bake_seconds} are "
+                f"{total} s, and a workflow's role ends after four hours: give at most {LONGEST_ROLLOUT_SECONDS} s in "
+                "all, by shorter waits or larger steps"
+            )
+        return self
+
 
 class Shadow(Model):
     """Ask the new version copies of the requests first, whose answers nobody gets; it takes over when it keeps this."""
@@ -53,11 +70,21 @@ class Shadow(Model):
     kind: Literal["shadow"]
     percent: int = Field(default=100, ge=1, le=100, description="of the requests that are copied")
     requests: int = Field(default=100, ge=1, le=1_000_000, description="copies that have to be answered")
-    seconds: int = Field(default=3600, ge=1, le=LONGEST_SHADOW_SECONDS, description="in which they have to be")
+    seconds: int = Field(default=3600, ge=1, le=LONGEST_ROLLOUT_SECONDS, description="in which they have to be")
     errors: float = Field(default=0.0, ge=0, le=1, description="share by which more of its answers may fail")
     latency: float = Field(default=1.5, ge=0.1, le=100, description="times the latency of the one that serves")
     agreement: float | None = Field(default=None, ge=0, le=1, description="share of captured answers that are alike")
     bake_seconds: int = Field(default=300, ge=0, le=WAIT_LIMIT_SECONDS)
+
+    @model_validator(mode="after")
+    def the_workflow_waits_as_long(self) -> Self:
+        """A takeover that outlives the job that began it is verified by nobody."""
+        if (total := self.seconds + self.bake_seconds) > LONGEST_ROLLOUT_SECONDS:
+            raise ValueError(
+                f"seconds {self.seconds} and bake_seconds {self.bake_seconds} are {total} s, and a workflow's role "
+                f"ends after four hours: give at most {LONGEST_ROLLOUT_SECONDS} s in all"
+            )
+        return self
 
 
 Rollout = Annotated[AllAtOnce | Canary | Linear | Shadow, Field(discriminator="kind")]
