@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness import Environment, GitHub, Origin, Repository
+from harness.moments import Moment
 from harness.origin import git
-from harness.world import Moment, World, bake
+from harness.world import World, bake
 
 TEMPLATE = Path(__file__).parents[2]
 REPOSITORY = Repository("example", 101, "churn", 202)
@@ -86,7 +87,13 @@ def merge(world: World, source: str, into: str, how: str) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def first_push(world: World) -> Moment:
+def new(world: World) -> Moment:
+    """Nothing has been pushed yet."""
+    return world.moment([], time.monotonic())
+
+
+@pytest.fixture(scope="session")
+def first_push(world: World, new: Moment) -> Moment:
     """main and dev come to GitHub; their check runs every test that is not slow."""
     since = time.monotonic()
     with world.all_tests():
@@ -121,8 +128,7 @@ def pull_request(world: World, unchanged: Moment) -> Moment:
 def squashed(world: World, pull_request: Moment) -> Moment:
     """It is merged by squash."""
     since = time.monotonic()
-    runs = world.github.merge(pull_request.notes["pull"], "squash")
-    return world.moment(runs, since, predictions=world.predictions("dev"))
+    return world.moment(world.github.merge(pull_request.notes["pull"], "squash"), since)
 
 
 @pytest.fixture(scope="session")
@@ -185,46 +191,65 @@ def approved(world: World, held: Moment) -> Moment:
     """A reviewer approves."""
     since = time.monotonic()
     run = world.github.approve(held.run("main.yml"), "prod-approval", by="ines", comment="fewer false alarms")
-    return world.moment([run], since, predictions=world.predictions("prod"))
+    return world.moment([run], since)
 
 
 @pytest.fixture(scope="session")
-def rejected(world: World, approved: Moment) -> Moment:
-    """Both features together come to main after all, and a reviewer rejects them."""
+def back_in_dev(world: World, approved: Moment) -> Moment:
+    """What was taken back comes to dev again: both features together."""
     since, before = time.monotonic(), world.github.origin.head("dev")
     world.github.origin.revert("dev", before)
-    dev = world.github.pushed("dev", before)
-    [run] = merge(world, "dev", "main", "merge").runs
+    return world.moment(world.github.pushed("dev", before), since)
+
+
+@pytest.fixture(scope="session")
+def compared(world: World, back_in_dev: Moment) -> Moment:
+    """They come to main, where another model serves, and wait."""
+    return merge(world, "dev", "main", "merge")
+
+
+@pytest.fixture(scope="session")
+def rejected(world: World, compared: Moment) -> Moment:
+    """A reviewer rejects them."""
+    since, run = time.monotonic(), compared.run("main.yml")
     world.github.reject(run, "prod-approval", by="ines", comment="tested on too little")
-    return world.moment([*dev, run], since)
+    return world.moment([run], since)
 
 
 @pytest.fixture(scope="session")
 def by_registry(world: World, rejected: Moment) -> Moment:
-    """Somebody approves that version in the registry after all; the event comes twice."""
-    since = time.monotonic()
-    version = rejected.newest("prod")
+    """Somebody approves that version in the registry after all."""
+    since, version = time.monotonic(), rejected.newest("prod")
     world.client("sagemaker", "prod").update_model_package(
         ModelPackageArn=version.arn, ModelApprovalStatus="Approved", ApprovalDescription="in Studio"
     )
-    inputs = {"environment": "prod", "package": version.arn}
-    runs = [world.github.dispatch("approved.yml", inputs) for _ in range(2)]
-    return world.moment(runs, since, predictions=world.predictions("prod"))
+    run = world.github.dispatch("approved.yml", {"environment": "prod", "package": version.arn})
+    return world.moment([run], since)
 
 
 @pytest.fixture(scope="session")
-def rolled_back(world: World, by_registry: Moment) -> Moment:
-    """Production goes back; then the event of the approval comes once more."""
+def twice(world: World, by_registry: Moment) -> Moment:
+    """The event of that comes once more."""
+    since, inputs = time.monotonic(), {"environment": "prod", "package": by_registry.newest("prod").arn}
+    return world.moment([world.github.dispatch("approved.yml", inputs)], since)
+
+
+@pytest.fixture(scope="session")
+def rolled_back(world: World, twice: Moment) -> Moment:
+    """Production goes back."""
     since = time.monotonic()
-    run = world.github.dispatch("rollback.yml", {"environment": "prod"})
-    before_event = world.serving("prod")
-    inputs = {"environment": "prod", "package": by_registry.newest("prod").arn}
-    late = world.github.dispatch("approved.yml", inputs)
-    return world.moment([run, late], since, predictions=world.predictions("prod"), before_event=before_event)
+    return world.moment([world.github.dispatch("rollback.yml", {"environment": "prod"})], since)
 
 
 @pytest.fixture(scope="session")
-def refused(world: World, rolled_back: Moment) -> Moment:
+def late(world: World, rolled_back: Moment) -> Moment:
+    """The event of the approval comes a third time."""
+    since, inputs = time.monotonic(), {"environment": "prod", "package": rolled_back.newest("prod").arn}
+    return world.moment([world.github.dispatch("approved.yml", inputs)], since)
+
+
+@pytest.fixture(scope="session")
+def refused(world: World, late: Moment) -> Moment:
     """Four pushes that bring no model anywhere, at the same time."""
     since, github = time.monotonic(), world.github
     broken = "def test_two_and_two():\n    assert 2 + 2 == 5\n"
@@ -255,10 +280,14 @@ def cancelled(world: World, refused: Moment) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def torn_down(world: World, cancelled: Moment) -> Moment:
-    """Somebody tears dev's endpoint down, first with a slip in its name, then with the name."""
-    since = time.monotonic()
-    slip = world.github.dispatch("teardown.yml", {"environment": "dev", "confirm": "dev"})
-    after_slip = world.serving("dev")
-    run = world.github.dispatch("teardown.yml", {"environment": "dev", "confirm": f"{world.slug}-dev"})
-    return world.moment([slip, run], since, slip=slip, run=run, after_slip=after_slip)
+def slipped(world: World, cancelled: Moment) -> Moment:
+    """Somebody tears dev's endpoint down, with a slip in its name."""
+    since, inputs = time.monotonic(), {"environment": "dev", "confirm": "dev"}
+    return world.moment([world.github.dispatch("teardown.yml", inputs)], since)
+
+
+@pytest.fixture(scope="session")
+def torn_down(world: World, slipped: Moment) -> Moment:
+    """And with the name."""
+    since, inputs = time.monotonic(), {"environment": "dev", "confirm": f"{world.slug}-dev"}
+    return world.moment([world.github.dispatch("teardown.yml", inputs)], since)

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from harness.world import Moment, World
+from harness.expected import Expected
+from harness.moments import Moment
+from harness.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -12,7 +14,13 @@ MONDAY = "23 4 * * 1"
 
 
 @pytest.fixture(scope="module")
-def no_news(world: World, feature: Moment) -> Moment:
+def start(world: World, feature: Moment) -> Moment:
+    """How things stand before."""
+    return world.moment([], time.monotonic())
+
+
+@pytest.fixture(scope="module")
+def no_news(world: World, start: Moment) -> Moment:
     """The schedule comes, and no file has."""
     since = time.monotonic()
     return world.moment(world.github.tick(MONDAY), since)
@@ -35,7 +43,8 @@ def proposed(world: World, no_news: Moment) -> Moment:
     return world.moment([run, trained], since, run=run, trained=trained, pull=pull)
 
 
-def test_on_unchanged_data_it_says_so_and_ends(world: World, no_news: Moment) -> None:
+def test_on_unchanged_data_it_says_so_and_ends(world: World, start: Moment, no_news: Moment) -> None:
+    Expected(start).check(world, no_news)
     run = no_news.run("retrain.yml")
     assert run.conclusion == "success", run.told()
     assert "data unchanged" in run.summary
@@ -59,11 +68,12 @@ def test_its_model_is_trained_on_the_new_data_registered_and_reported(
 ) -> None:
     run, pull = proposed.notes["trained"], proposed.notes["pull"]
     assert run.conclusion == "success", proposed.told()
+    report = {"feature.yml train/train": (proposed.newest("feature"),)}
+    Expected(no_news, came={"feature": ("Approved",)}, reports=report, trains=True).check(world, proposed)
     assert (run.workflow, run.event.sha) == ("feature.yml", world.github.origin.head(pull.head))
     version = proposed.newest("feature")
     assert pull.head == f"retrain/{version.metadata['dataset'][:12]}"
     assert version.metadata["branch"] == pull.head
-    assert len(proposed.groups["feature"]) == len(no_news.groups["feature"]) + 1
     [comment] = pull.comments
     assert "roc_auc" in comment["body"]
     listed = world.client("s3", "feature").list_objects_v2(

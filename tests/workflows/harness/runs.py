@@ -135,7 +135,7 @@ def read(run: Run, log: str, errors: str, code: int) -> None:
         if "Skipping unsupported platform" in message or "Unable to interpolate" in message:
             run.problems.append(message.strip())
         if "job" in record:
-            _note(run, record, message)
+            _note(run.name, run.jobs, record, message)
     if run.cancelled:
         return
     callers = {name for name, job in run.document["jobs"].items() if "uses" in job}
@@ -149,6 +149,17 @@ def read(run: Run, log: str, errors: str, code: int) -> None:
         run.problems.append("act itself failed: " + (errors.strip() or log.strip())[-800:])
 
 
+def so_far(run: Run) -> dict[str, Job]:
+    """The jobs of a run that has not ended, as far as act has told of them; all of one that has."""
+    if run.finished:
+        return run.jobs
+    jobs: dict[str, Job] = {}
+    for record in _records((run.folder / "act.log").read_text(encoding="utf-8", errors="replace")):
+        if "job" in record:
+            _note(run.name, jobs, record, str(record.get("msg", "")))
+    return jobs
+
+
 def _records(log: str) -> Iterator[dict[str, Any]]:
     for line in log.splitlines():
         if line.startswith("{"):
@@ -158,9 +169,9 @@ def _records(log: str) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _note(run: Run, record: Mapping[str, Any], message: str) -> None:
-    name = str(record["job"]).strip().removeprefix(f"{run.name}/").replace(f"/{CALLED}/", "/")
-    job = run.jobs.setdefault(name, Job(name, name.split("/")[0] if "/" in name else str(record.get("jobID", name))))
+def _note(workflow: str, jobs: dict[str, Job], record: Mapping[str, Any], message: str) -> None:
+    name = str(record["job"]).strip().removeprefix(f"{workflow}/").replace(f"/{CALLED}/", "/")
+    job = jobs.setdefault(name, Job(name, name.split("/")[0] if "/" in name else str(record.get("jobID", name))))
     job.result = record.get("jobResult", job.result)
     job.seconds += record.get("executionTime", 0) / 1e9 if len(record.get("stepID", "12")) == 1 else 0
     if record.get("stage") != "Main":

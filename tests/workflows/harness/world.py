@@ -8,7 +8,6 @@ import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,10 @@ import yaml
 from botocore.config import Config
 
 import rights
+from harness import runs
 from harness.environments import Environment
 from harness.github import GitHub
+from harness.moments import Endpoint, Moment, Version, version_of
 from harness.origin import CLEAN, Origin, git
 from harness.repository import Repository
 from harness.runs import Run
@@ -32,55 +33,21 @@ FEW = "tests/few"
 FEW_TESTS = "def test_two_and_two():\n    assert 2 + 2 == 4\n"
 
 REFERENCE = """\
-import json, sys
-sys.path.insert(0, "code")
-import inference
-model = inference.model_fn(".")
-parsed = inference.input_fn(sys.stdin.buffer.read(), "text/csv")
-print(inference.output_fn(inference.predict_fn(parsed, model), "application/json").get_data(as_text=True))
+import json, os, sys
+import joblib, sklearn.linear_model, sklearn.pipeline, sklearn.preprocessing
+for folder in sys.stdin:
+    if os.fork():
+        sys.exit(1) if os.wait()[1] else None
+        continue
+    os.chdir(folder.strip())
+    sys.path.insert(0, "code")
+    import inference
+    parsed = inference.input_fn(sys.argv[1].encode(), "text/csv")
+    answer = inference.predict_fn(parsed, inference.model_fn("."))
+    print(inference.output_fn(answer, "application/json").get_data(as_text=True), flush=True)
+    os._exit(0)
 """
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of a model group, as the registry describes it."""
-
-    number: int
-    status: str
-    arn: str
-    reason: str
-    artefact: str
-    metadata: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of its artefact, as registered."""
-        return self.metadata["digest"]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a deed has started, and how things stand after it."""
-
-    runs: list[Run]
-    groups: dict[str, list[Version]]
-    serving: dict[str, str]
-    jobs: list[str]
-    seconds: float
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def run(self, workflow: str) -> Run:
-        """The one run of a workflow."""
-        [found] = [run for run in self.runs if run.workflow == workflow]
-        return found
-
-    def told(self) -> str:
-        """What all runs did, for a person whose test failed."""
-        return "\n".join(run.told() for run in self.runs)
-
-    def newest(self, group: str) -> Version:
-        """The newest version of a group."""
-        return self.groups[group][-1]
+"""Answers for the models of the folders that it is told: libraries are loaded once, a model's own code for it alone."""
 
 
 class World:
@@ -98,6 +65,8 @@ class World:
         self.project = project
         self.settings = yaml.safe_load((project / "mlops.yaml").read_text(encoding="utf-8"))
         self.slug: str = self.settings["project"]
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._answers: dict[str, tuple[float, ...]] = {}
         self.repository = Repository("example", 101, self.slug, 202)
         # Every verification waits as long as its load test lasts.
         shorter = (project / "mlops.yaml").read_text(encoding="utf-8").replace("seconds: 1.5,", "seconds: 0.5,")
@@ -118,23 +87,28 @@ class World:
     def stop(self) -> None:
         """End everything that was started."""
         self.github.stop()
+        if "_reference" in vars(self):
+            self._reference.communicate()
         self._server.terminate()
         try:
             self._server.wait(30)
         except subprocess.TimeoutExpired:
             self._server.kill()
 
-    def moment(self, runs: list[Run], since: float, **notes: Any) -> Moment:
+    def moment(self, started: list[Run], since: float, **notes: Any) -> Moment:
         """How things stand now."""
-        serving = {name: digest for name in ("dev", "prod") if (digest := self.serving(name))}
+        summaries: dict[str, str] = {}
+        for run in started:
+            for job in runs.so_far(run).values():
+                place = f"{run.workflow} {job.name}"
+                summaries[place] = summaries.get(place, "") + job.summary
+        endpoints = {name: found for name in ("dev", "prod") if (found := self.endpoint(name))}
         groups = {name: self.versions(name) for name in ("feature", "dev", "prod")}
-        return Moment(runs, groups, serving, self.jobs(), time.monotonic() - since, notes)
+        return Moment(started, groups, endpoints, self.jobs(), summaries, time.monotonic() - since, notes)
 
     def client(self, service: str, environment: str = "dev") -> Any:
         """A client of an environment's account, as its administrator."""
-        return self._session(self.account(environment)).client(
-            service, endpoint_url=self.url, config=Config(s3={"addressing_style": "path"})
-        )
+        return self._client(service, self.account(environment))
 
     def account(self, environment: str) -> str:
         """The account of an environment, also when it is named with its champion or challenger."""
@@ -151,20 +125,29 @@ class World:
         pages = client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=f"{self.slug}-{environment}")
         listed = [each for page in pages for each in page["ModelPackageSummaryList"]]
         found = [client.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in listed]
-        return sorted((_version(each) for each in found), key=lambda version: version.number)
+        return sorted((version_of(each) for each in found), key=lambda version: version.number)
+
+    def endpoint(self, environment: str) -> Endpoint | None:
+        """What an endpoint serves, and what it answers to the contract's rows; None without an endpoint."""
+        served = self.served(environment)
+        return Endpoint(served.number, served.digest, tuple(self.predictions(environment))) if served else None
 
     def serving(self, environment: str) -> str:
-        """Digest of the model that an endpoint serves, computed from the artefact in S3; empty without an endpoint."""
+        """Digest of the model that an endpoint serves; empty without an endpoint."""
+        served = self.served(environment)
+        return served.digest if served else ""
+
+    def served(self, environment: str) -> Version | None:
+        """The version that an endpoint serves; None without an endpoint."""
         client = self.client("sagemaker", environment)
         name = f"{self.slug}-{environment}"
         if name not in {each["EndpointName"] for each in client.list_endpoints(NameContains=name)["Endpoints"]}:
-            return ""
+            return None
         config = client.describe_endpoint(EndpointName=name)["EndpointConfigName"]
         [variant] = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
         described = client.describe_model(ModelName=variant["ModelName"])
         [container] = described.get("Containers") or [described["PrimaryContainer"]]
-        package = client.describe_model_package(ModelPackageName=container["ModelPackageName"])
-        return _version(package).digest
+        return version_of(client.describe_model_package(ModelPackageName=container["ModelPackageName"]))
 
     def jobs(self) -> list[str]:
         """The names of all jobs that were ever started."""
@@ -206,20 +189,35 @@ class World:
         )
         return [each["probability"] for each in json.load(answer["Body"])["predictions"]]
 
-    def expected_predictions(self, version: Version, environment: str) -> list[float]:
+    def answers_of(self, version: Version) -> tuple[float, ...]:
         """The probabilities that a version's artefact gives outside of any endpoint."""
-        bucket, _, key = version.artefact.removeprefix("s3://").partition("/")
-        folder = self.folder / "artefacts" / version.digest
-        if not folder.exists():
+        if version.digest not in self._answers:
+            bucket, _, key = version.artefact.removeprefix("s3://").partition("/")
+            folder = self.folder / "artefacts" / version.digest
             folder.mkdir(parents=True)
             archive = folder / "model.tar.gz"
-            self.client("s3", environment).download_file(bucket, key, str(archive))
+            self._client("s3", version.account).download_file(bucket, key, str(archive))
             with tarfile.open(archive) as packed:
                 packed.extractall(folder, filter="data")
-        done = subprocess.run(
-            [sys.executable, "-c", REFERENCE], cwd=folder, input=self.request, capture_output=True, check=True
-        )
-        return [each["probability"] for each in json.loads(done.stdout)["predictions"]]
+            self._answers[version.digest] = tuple(self._answers_from(folder))
+        return self._answers[version.digest]
+
+    def models_that_answer_alike(self) -> list[str]:
+        """Models that no answer tells from each other, of those that were asked."""
+        alike = [digest for digest, each in self._answers.items() if list(self._answers.values()).count(each) > 1]
+        return [f"{', '.join(alike)} answer alike: nobody could tell which of them serves"] if alike else []
+
+    def _answers_from(self, folder: Path) -> list[float]:
+        told, answered = self._reference.stdin, self._reference.stdout
+        assert told
+        assert answered
+        print(folder, file=told, flush=True)
+        return [each["probability"] for each in json.loads(answered.readline())["predictions"]]
+
+    @cached_property
+    def _reference(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", REFERENCE, self.request.decode()]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def as_administrator(self, *command: str, folder: Path | None = None) -> str:
         """Run a Python module as the administrator of the first account; by default in the project's folder."""
@@ -260,8 +258,12 @@ class World:
             line = f'github_repository = "{self.repository.subject}"\n'
             file.write_text(f"{file.read_text(encoding='utf-8')}{line}", encoding="utf-8")
 
-    def _session(self, account: str) -> Any:
-        return boto3.Session(f"sandbox-{account}", "sandbox", region_name=self.settings["region"])
+    def _client(self, service: str, account: str) -> Any:
+        if (service, account) not in self._clients:
+            session: Any = boto3.Session(f"sandbox-{account}", "sandbox", region_name=self.settings["region"])
+            config = Config(s3={"addressing_style": "path"})
+            self._clients[service, account] = session.client(service, endpoint_url=self.url, config=config)
+        return self._clients[service, account]
 
     def _runner(self) -> dict[str, str]:
         """The environment of the runners: AWS is the sandbox, and caches that GitHub would not have are shared.
@@ -333,15 +335,3 @@ def bake(template: Path, folder: Path, *answers: str) -> Path:
     project = folder / "tumour-classifier"
     git(project, "status", "--short")
     return project
-
-
-def _version(described: Mapping[str, Any]) -> Version:
-    [container] = described["InferenceSpecification"]["Containers"]
-    return Version(
-        described["ModelPackageVersion"],
-        described["ModelApprovalStatus"],
-        described["ModelPackageArn"],
-        described.get("ApprovalDescription", ""),
-        container["ModelDataUrl"],
-        described.get("CustomerMetadataProperties", {}),
-    )
