@@ -26,6 +26,7 @@ from botocore.config import Config
 
 import rights
 from mlops import aws, git, storage
+from mlops.checks import verification
 from mlops.compute.jobs import Metric, TrainedModel
 from mlops.hosting import endpoints
 from mlops.registry import groups, lineage, packages, promotion, registration
@@ -127,7 +128,14 @@ class World:
         found: list[packages.ModelPackage] = []
         for environment in environments:
             found = promotion.promote(self.settings, environment, fingerprint)
+            if environment == self.dev:
+                found = [self.verified(each) for each in found]
         return found
+
+    def verified(self, package: packages.ModelPackage) -> packages.ModelPackage:
+        """A version of dev's as it is after it was found well on its endpoint."""
+        verification.passed(self.session(self.dev), package)
+        return packages.describe(self.session(self.dev), package.arn)
 
     def in_dev(self, label: str = "first") -> packages.ModelPackage:
         """A model that has come to dev."""
@@ -144,7 +152,7 @@ class World:
         team = settings.load(root)
         registered = self.register(label, lineage.fingerprint(team))
         head = git.commit_of(root, "HEAD")
-        return promotion.promote(self.settings, self.dev, registered.fingerprint, commit=head)[0]
+        return self.verified(promotion.promote(self.settings, self.dev, registered.fingerprint, commit=head)[0])
 
     def approved(self, label: str = "first") -> packages.ModelPackage:
         """A model that has come to prod and is approved there."""

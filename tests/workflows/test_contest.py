@@ -14,6 +14,14 @@ from harness.world import World, bake
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TEMPLATE = Path(__file__).parents[2]
 ASKED = 100
+BROUGHT_TO_DEV = (
+    ["run", "--env", "feature"],
+    ["register", "--env", "feature"],
+    ["promote", "--to", "dev"],
+    ["deploy", "--env", "dev"],
+    ["verify", "--env", "dev"],
+)
+"""What the workflows of a feature branch and of dev do, which other tests execute."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +33,7 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     opened = World(folder, bake(TEMPLATE, folder, "scenario=advanced"), rules)
     asked = opened.settings["environments"][-1]["challenger"]
     assert asked["requests"] == ASKED
-    for command in (["run", "--env", "feature"], ["register", "--env", "feature"], ["promote", "--to", "dev"]):
+    for command in BROUGHT_TO_DEV:
         opened.as_administrator("mlops", *command)
     yield opened
     opened.stop()

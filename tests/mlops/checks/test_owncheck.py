@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.checks import contract, owncheck, verification
+from mlops.checks import contract, origin, owncheck, verification
 from mlops.checks.owncheck import Endpoint
 from mlops.errors import BadInput, Failure, NotApproved, NotFound, NotVerified
 from mlops.hosting import deployment
@@ -204,7 +204,7 @@ def test_what_another_commit_made_is_neither_rejected_nor_taken_back(world: Any,
     with pytest.raises(NotVerified, match=f"check_all .*; {said} done about it"):
         verification.verify_or_go_back(team, world.dev, world.progress)
     adopted = replace(package, metadata={packages.ADOPTED_FROM: "churn-before"})
-    assert verification.other_origin(team, adopted) == "was adopted and made by no commit"
+    assert origin.other(team, adopted) == "was adopted and made by no commit"
 
     statuses = [each.status for each in packages.listing(world.session(world.dev), "churn-dev")]
     assert (statuses, world.answer(world.dev)) == (["Approved"] * 3, "second")
@@ -253,6 +253,7 @@ def test_an_older_version_is_judged_by_the_contract_of_the_commit_that_brought_i
     second = world.committed(root, "second")
 
     judged(of_version=True)
+    assert packages.VERIFIED in packages.describe(world.session(world.dev), first.arn).metadata
     said = f"commit {first.metadata['promoted_commit'][:12]} brought this version: its contract and checks are taken"
     assert said in world.said
     with pytest.raises(NotVerified, match="version 1 serves, which was made from another commit"):

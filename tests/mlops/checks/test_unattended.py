@@ -1,7 +1,9 @@
 """What a deployment leaves for the function that checks an endpoint, and what an endpoint is held to by it."""
 
 import hashlib
+import shutil
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from mlops.checks import contract, unattended
 from mlops.checks.unattended import Asked
 from mlops.errors import BadInput, NotVerified
 from mlops.hosting import deployment, endpoints
+from mlops.registry import packages
+from mlops.settings import project as settings
 from mlops.settings.criteria import Load
 from mlops.settings.serving import Serverless
 
@@ -68,6 +72,20 @@ def test_a_deployment_leaves_its_contract_and_load_before_it_serves(table: Any) 
     assert checked(table, wanted).startswith(f"{ENDPOINT} answers all")
 
 
+@pytest.mark.slow
+def test_a_version_that_is_deployed_late_is_held_to_the_contract_of_its_own_commit(table: Any, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(table.settings.root, tmp_path / "project", ignore=shutil.ignore_patterns("state")))
+    agreed = (root / contract.FILE).read_bytes()
+    table.committed(root, "first")
+    (root / contract.FILE).write_bytes(agreed + b"# another one\n")
+    second = table.committed(root, "second")
+    packages.set_status(table.session(table.dev), second, "Rejected", "")
+
+    deployment.deploy(settings.load(root), table.dev, table.progress)
+
+    assert left(table).sha256 == hashlib.sha256(agreed).hexdigest()
+
+
 def test_a_second_deployment_of_the_same_leaves_nothing_anew(table: Any) -> None:
     table.in_dev()
     deployed(table, load=LOAD)
@@ -116,9 +134,10 @@ def test_where_there_is_no_table_it_is_said_and_deployed(table: Any) -> None:
 
 def test_an_endpoint_without_instances_of_which_no_event_tells_leaves_nothing(world: Any) -> None:
     dev = world.dev.model_copy(update={"endpoint": Serverless(kind="serverless")})
+    package = world.in_dev()
     world.forget_calls()
 
-    unattended.leave(world.session(dev), world.settings, dev, "churn-dev-v1-01234567", world.progress)
+    unattended.leave(world.session(dev), world.settings, dev, package, "churn-dev-v1-01234567", world.progress)
 
     assert world.calls() == []
 

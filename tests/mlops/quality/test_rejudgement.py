@@ -36,7 +36,8 @@ def waiting(world: Any, label: str, sure: float) -> ModelPackage:
     storage.write(session, f"{home}predictions.csv", "\n".join(["row,label,probability", *lines, ""]).encode())
     model = dataclasses.replace(world.model(label), report=home)
     fingerprint = registration.register(lax, world.feature, model, lineage, "", "somebody").fingerprint
-    promotion.promote(lax, world.dev, fingerprint, world.progress)
+    (dev,) = promotion.promote(lax, world.dev, fingerprint, world.progress)
+    world.verified(dev)
     return promoted(world, fingerprint)
 
 

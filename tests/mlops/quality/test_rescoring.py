@@ -77,7 +77,7 @@ class Team:
 
     def promote(self, package: ModelPackage, environment: Any) -> ModelPackage:
         (found,) = promotion.promote(self.settings, environment, package.fingerprint, self.world.progress)
-        return found
+        return self.world.verified(found) if environment == self.world.dev else found
 
     def jobs(self, environment: Any) -> list[dict[str, Any]]:
         """The scoring jobs of an environment since the record of calls began."""

@@ -165,7 +165,8 @@ def test_the_gate_says_that_there_is_nothing_to_compare_an_adopted_model_by(worl
     storage.write(world.session(world.feature), f"{place}predictions.csv", f"row,label,probability\n{rows}".encode())
     model = dataclasses.replace(world.model("second"), report=place)
     registration.register(team, world.feature, model, lineage, "", "somebody")
-    promotion.promote(team, world.dev, lineage.fingerprint)
+    (dev,) = promotion.promote(team, world.dev, lineage.fingerprint)
+    world.verified(dev)
 
     (package,) = promotion.promote(team, world.prod, lineage.fingerprint, world.progress)
 

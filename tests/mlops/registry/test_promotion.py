@@ -30,6 +30,7 @@ def test_a_model_is_copied_byte_for_byte_across_accounts(world: Any) -> None:
     assert prod.metadata["baseline_uri"].startswith("s3://churn-prod-222222222222/baselines/")
     assert prod.metadata["gate_uri"].startswith("s3://churn-prod-222222222222/baselines/")
     copied = {"promoted_from", "promoted_by", "baseline_uri", "gate_uri"}
+    assert packages.VERIFIED in dev.metadata
     assert {key: value for key, value in prod.metadata.items() if key not in copied} == {
         key: value for key, value in source.metadata.items() if key not in copied
     }
@@ -42,6 +43,21 @@ def test_promoting_again_gives_the_same_version_and_writes_nothing(world: Any) -
 
     assert world.promote(source.fingerprint, world.dev) == first
     assert world.calls("CreateModelPackage", "CopyObject", "PutObject") == []
+
+
+def test_what_was_not_verified_in_dev_does_not_come_to_prod_and_its_copy_is_not_verified(world: Any) -> None:
+    fingerprint = world.register().fingerprint
+    (dev,) = promotion.promote(world.settings, world.dev, fingerprint)
+
+    said = "churn-dev version 1 has not passed dev yet: nothing was found well with it on churn-dev; when dev's run"
+    with pytest.raises(NotApproved, match=said):
+        promotion.promote(world.settings, world.prod, fingerprint)
+    assert versions(world, world.prod) == []
+
+    verified = world.verified(dev).metadata[packages.VERIFIED]
+    (prod,) = promotion.promote(world.settings, world.prod, fingerprint)
+    assert packages.VERIFIED not in prod.metadata
+    assert world.verified(packages.describe(world.session(world.dev), dev.arn)).metadata["verified"] == verified
 
 
 def test_a_corrupted_artefact_is_refused(world: Any) -> None:

@@ -15,10 +15,11 @@ from boto3.dynamodb.types import TypeDeserializer
 from pydantic import Field, ValidationError
 
 from mlops import aws, storage
-from mlops.checks import contract, loadtest
+from mlops.checks import contract, loadtest, origin
 from mlops.checks.contract import Answer, Request
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotVerified
+from mlops.registry.packages import ModelPackage
 from mlops.settings.criteria import Load, Model
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Endpoint
@@ -46,9 +47,14 @@ class Asked(Model):
 
 
 def leave(
-    session: boto3.Session, settings: Settings, environment: Environment, config: str, progress: Progress
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    package: ModelPackage,
+    config: str,
+    progress: Progress,
 ) -> None:
-    """Leave what a configuration is held to, before it serves.
+    """Leave what a configuration is held to, before it serves: the contract of the commit that brought its version.
 
     Where there is no table, as in a project that makes its infrastructure otherwise, the deployment goes on. SageMaker
     tells of endpoints on instances only: another one is checked by the workflow that deploys it.
@@ -57,7 +63,7 @@ def leave(
         return
     table, endpoint = environment.named(TABLE), environment.endpoint_name
     try:
-        content = (settings.root / contract.FILE).read_bytes()
+        content = origin.file(settings, package, contract.FILE.as_posix())
         known = begun(session, table, endpoint)
     except FileNotFoundError:
         return progress(f"{endpoint}: there is no {contract.FILE.as_posix()}, so nothing checks it by itself")

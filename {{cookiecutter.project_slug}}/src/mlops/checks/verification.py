@@ -3,19 +3,20 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
 
 from mlops import actor, aws, git
-from mlops.checks import contract, loadtest, owncheck
+from mlops.checks import contract, loadtest, origin, owncheck
 from mlops.checks.contract import Check
 from mlops.checks.loadtest import Figures
 from mlops.checks.owncheck import OwnCheck
 from mlops.compute import checkout
-from mlops.errors import BadInput, Failure, NotFound, NotVerified
+from mlops.errors import BadInput, NotFound, NotVerified
 from mlops.hosting import endpoints, rollback
-from mlops.registry import approval, lineage, packages, status
+from mlops.registry import approval, packages, status
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
@@ -79,13 +80,8 @@ def judge(
 
 def brought_by(settings: Settings, environment: Environment) -> str:
     """The commit that brought the serving version; empty when it is this folder's model, or that is not known."""
-    try:
-        package = serving(aws.session(settings, environment, "deploy"), environment)
-    except NotFound:
-        return ""  # its version was deleted; what serves can be asked all the same
-    if package is None or not other_origin(settings, package):
-        return ""
-    return package.metadata.get(packages.PROMOTED_COMMIT, "")
+    package = asked(settings, environment)
+    return origin.commit(settings, package) if package else ""
 
 
 def serving(session: boto3.Session, environment: Environment) -> ModelPackage | None:
@@ -100,6 +96,8 @@ def verify(
 ) -> Verified:
     """Put an environment's endpoint through all of it, the cheapest first; what fails ends it.
 
+    A version that passes may go on to the environment after this one.
+
     Args:
         settings: the project.
         environment: whose endpoint it is.
@@ -111,7 +109,18 @@ def verify(
         NotVerified: a request is not answered as agreed, a check fails, or the load is too much; each is named.
         Failure: AWS refuses to let it be asked.
     """
-    settings = settings.model_copy(update={"root": own}) if own else settings
+    before = asked(settings, environment)
+    found = put_through(settings.model_copy(update={"root": own}) if own else settings, environment, progress)
+    after = asked(settings, environment)
+    if before and after and before.arn == after.arn:
+        passed(aws.session(settings, environment, "deploy"), after)
+    else:
+        progress(f"{found.endpoint}: what was verified is not noted: no version of this registry served all the time")
+    return found
+
+
+def put_through(settings: Settings, environment: Environment, progress: Callable[[str], None]) -> Verified:
+    """The checks themselves; see `verify`."""
     if isinstance(environment.endpoint, Batch):
         answered = contract.verify(settings, environment, progress)
         return Verified(environment.group, answered, own=[], load=None, left_out=NOT_IN_BATCH)
@@ -121,6 +130,25 @@ def verify(
         own=owncheck.run(settings, environment, progress),
         load=loadtest.run(settings, environment, progress),
     )
+
+
+def asked(settings: Settings, environment: Environment) -> ModelPackage | None:
+    """The version that answers now; None when there is none of this registry, or it was deleted."""
+    try:
+        return serving(aws.session(settings, environment, "deploy"), environment)
+    except NotFound:
+        return None
+
+
+def passed(session: boto3.Session, package: ModelPackage) -> None:
+    """Note on a version that it was found well where it serves; the first time stays."""
+    if packages.VERIFIED in package.metadata:
+        return
+    value = f"{datetime.now(UTC).isoformat(timespec='seconds')} by {actor.tag()}"
+    with aws.explained("UpdateModelPackage", package.arn):
+        aws.client(session, "sagemaker").update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties={packages.VERIFIED: value[:256]}
+        )
 
 
 def verify_or_go_back(
@@ -163,7 +191,7 @@ def gone_back(
     newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > version]
     if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
         return f"version {version} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
-    if not judged and (other := other_origin(settings, package)):
+    if not judged and (other := origin.other(settings, package)):
         return f"version {version} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
         why = f"{rollback.WHY}{approval.one_line(problem)[:400]}"
@@ -174,15 +202,3 @@ def gone_back(
         then = "nothing transforms" if isinstance(environment.endpoint, Batch) else "still serves"
         return f"version {version} is now Rejected, and {then}: there is no version to go back to"
     return f"rolled back to version {result.version}; version {version} is now Rejected"
-
-
-def other_origin(settings: Settings, package: ModelPackage) -> str:
-    """Where a version comes from, in words, when it is not known to come from this checkout; empty when it does."""
-    if package.is_adopted:
-        return "was adopted and made by no commit"
-    try:
-        if package.fingerprint == lineage.fingerprint(settings):
-            return ""
-    except (BadInput, Failure) as error:
-        return f"can not be held against this checkout ({error})"
-    return f"was made from another commit than this one ({package.commit[:12] or 'not known'})"

@@ -107,7 +107,7 @@ def bring(
     config = endpoints.config_name(settings, environment, package)
     changed = found is None or found.config != config
     # Before it serves: by then SageMaker tells of it.
-    unattended.leave(session, settings, environment, config, progress)
+    unattended.leave(session, settings, environment, package, config, progress)
     if changed:
         refuse_what_was_rolled_back(session, settings, environment, package, found)
         choice.refuse_unproven(session, settings, environment, package)

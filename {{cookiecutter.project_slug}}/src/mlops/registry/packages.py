@@ -25,6 +25,9 @@ DESCRIPTION = re.compile(r"^fingerprint (?P<fingerprint>[0-9a-f]{64}) (commit (?
 PROMOTED_COMMIT = "promoted_commit"
 """In the metadata of a version: the commit that brought it to its environment, a merge; `commit` is what trained it."""
 
+VERIFIED = "verified"
+"""In the metadata of a version: when and by whom it was first found well on its environment's endpoint."""
+
 ADOPTED_FROM = "adopted_from"
 """In the metadata of a version that no commit of this project made: the endpoint that served it; see `adoption`."""
 

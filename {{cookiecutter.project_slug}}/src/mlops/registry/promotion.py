@@ -13,7 +13,7 @@ from mlops.registry import packages, places, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
-OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE, trial.UNTIL)
+OF_ONE_VERSION = (*verdicts.KEYS, trial.SINCE, trial.UNTIL, packages.VERIFIED)
 """What a version's metadata says that is not true of its copy."""
 
 
@@ -41,7 +41,7 @@ def promote(
 
     Raises:
         NotFound: the environment before has no model of this fingerprint.
-        NotApproved: that environment has not approved it, or has rejected it.
+        NotApproved: that environment has not approved it, has rejected it, or has not verified it on its endpoint.
         Failure: the target has rejected it, the gate refuses it against what serves there, or AWS does.
         DigestMismatch: the artefact does not have the SHA-256 that was registered.
     """
@@ -70,7 +70,7 @@ def waits(package: ModelPackage) -> str:
 def source_of(
     session: boto3.Session, settings: Settings, before: Environment, target: Environment, fingerprint: str
 ) -> ModelPackage:
-    """The version in the group before, which has to be Approved there."""
+    """The version in the group before, which has to be Approved there, and verified where it has an endpoint."""
     group = packages.group_arn(settings.region, before.account, before.group)
     source = packages.find(session, group, fingerprint)
     short = fingerprint[:12]
@@ -88,6 +88,12 @@ def source_of(
     if source.status != "Approved":
         raise NotApproved(
             f"{source.name} is {source.status}{why(source)}; only what {before.name} approved comes to {target.name}"
+        )
+    if before.endpoint and packages.VERIFIED not in source.metadata:
+        raise NotApproved(
+            f"{source.name} has not passed {before.name} yet: nothing was found well with it on "
+            f"{before.endpoint_name}; when {before.name}'s run has ended well, run this again, or by hand: "
+            f"mlops deploy {before.options}, then mlops verify {before.options}"
         )
     packages.refuse_unmade(source)
     return source

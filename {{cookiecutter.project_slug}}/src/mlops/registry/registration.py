@@ -140,8 +140,8 @@ def metadata(
 ) -> dict[str, str]:
     """Where a model came from, within the service's limits; the model card holds what does not fit.
 
-    Room stays for what is added later: from where and by whom it came, since when it serves as challenger, and all that
-    the gate may say.
+    Room stays for what is added later: from where and by whom it came, since when it serves as challenger, when it was
+    verified, and all that the gate may say.
     """
     origin = {
         "fingerprint": lineage.fingerprint,
@@ -167,7 +167,7 @@ def metadata(
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
     found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
-    free = 4 + len(set(verdicts.KEYS) - found.keys())
+    free = 6 + len(set(verdicts.KEYS) - found.keys())
     return dict(list(found.items())[: KEYS - free])
 
 
