@@ -14,14 +14,8 @@ from harness.world import World, bake
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TEMPLATE = Path(__file__).parents[2]
 ASKED = 100
-BROUGHT_TO_DEV = (
-    ["run", "--env", "feature"],
-    ["register", "--env", "feature"],
-    ["promote", "--to", "dev"],
-    ["deploy", "--env", "dev"],
-    ["verify", "--env", "dev"],
-)
-"""What the workflows of a feature branch and of dev do, which other tests execute."""
+BROUGHT = (["run", "--env", "feature"], ["register", "--env", "feature"], ["promote", "--to", "dev"])
+"""What the workflows of a feature branch and of dev do first, which other tests execute."""
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +27,31 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     opened = World(folder, bake(TEMPLATE, folder, "scenario=advanced"), rules)
     asked = opened.settings["environments"][-1]["challenger"]
     assert asked["requests"] == ASKED
-    for command in BROUGHT_TO_DEV:
+    for command in BROUGHT:
         opened.as_administrator("mlops", *command)
     yield opened
     opened.stop()
 
 
 @pytest.fixture(scope="module")
-def merged(contest: World) -> Run:
-    """It is merged to main."""
+def early(contest: World) -> Run:
+    """It is merged to main before dev's run has deployed it."""
     [run] = contest.github.commit("main", {"NOTES.md": "Why this model.\n"})
     return run
+
+
+@pytest.fixture(scope="module")
+def merged(contest: World, early: Run) -> Run:
+    """Dev's run has ended well, and main's is made again."""
+    for command in ("deploy", "verify"):
+        contest.as_administrator("mlops", command, "--env", "dev")
+    return contest.github.rerun(early)
+
+
+def test_main_takes_no_model_before_it_was_found_well_in_dev(contest: World, early: Run) -> None:
+    assert early.conclusion == "failure", early.told()
+    assert "has not passed dev yet: nothing was found well with it" in early.jobs["copy"].log
+    assert contest.versions("prod-champion") == contest.versions("prod-challenger") == []
 
 
 @pytest.fixture(scope="module")
