@@ -94,7 +94,13 @@ def test_jobs_carry_their_key_and_what_the_settings_ask_for(cloud, trained):
     assert processing["ProcessingResources"]["ClusterConfig"]["InstanceType"] == "ml.m5.xlarge"
     assert processing["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
     for arn in (training["TrainingJobArn"], processing["ProcessingJobArn"]):
-        assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "pathology"}]
+        # The budget counts by one of them.
+        assert {each["Key"]: each["Value"] for each in sagemaker.list_tags(ResourceArn=arn)["Tags"]} == {
+            "team": "pathology",
+            "mlops:project": "tumour-classifier",
+            "mlops:environment": "feature",
+            "mlops:costs": "tumour-classifier-feature",
+        }
 
 
 def test_a_job_gets_only_the_code_that_its_key_covers(cloud, session, trained):

@@ -33,6 +33,7 @@ class JobRequest:
         arguments: what the script is told.
         starter: who starts it; the job carries it, so that only its own run stops it.
         kms_key: ARN of the key that encrypts what it reads and writes; the defaults of AWS when None.
+        tags: of the job; a budget counts by them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class JobRequest:
     arguments: dict[str, str] = field(default_factory=dict)
     kms_key: str | None = None
     starter: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def command_line(arguments: dict[str, str]) -> list[str]:

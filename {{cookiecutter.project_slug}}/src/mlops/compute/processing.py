@@ -52,7 +52,7 @@ def parameters(settings: Settings, request: JobRequest, code: str) -> dict[str, 
         "ProcessingOutputConfig": outputs,
         "ProcessingResources": {"ClusterConfig": cluster},
         "StoppingCondition": {"MaxRuntimeInSeconds": stage.max_runtime_seconds},
-        "Tags": [{"Key": key, "Value": value} for key, value in settings.tags.items()],
+        "Tags": [{"Key": key, "Value": value} for key, value in request.tags.items()],
         **network(settings),
     }
 

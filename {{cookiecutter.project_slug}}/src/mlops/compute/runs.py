@@ -20,6 +20,7 @@ from mlops.compute.container import JobRequest
 from mlops.compute.pipeline import Stage
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
+from mlops.registry import groups
 from mlops.retraining import waiting
 from mlops.retraining.waiting import StillTraining
 from mlops.settings.project import Environment, Settings
@@ -169,6 +170,7 @@ def request(run: Run, stage: Stage, sources: dict[str, Source], key: str, name: 
         output=home if run.kind(stage) == "training" else f"{home}{name}/output/",
         arguments=stage.arguments,
         starter=attempts.starter(),
+        tags={tag["Key"]: tag["Value"] for tag in groups.tags(run.recipe, run.environment)},
     )
 
 

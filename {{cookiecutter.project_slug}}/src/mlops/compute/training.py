@@ -122,7 +122,7 @@ def composed(settings: Settings, session: boto3.Session, request: JobRequest) ->
         networking=networking(settings, configs),
         hyperparameters=dict(request.arguments),
         environment=container.training_environment(request),
-        tags=[configs.Tag(key=name, value=value) for name, value in settings.tags.items()] or None,
+        tags=[configs.Tag(key=name, value=value) for name, value in request.tags.items()] or None,
         input_data_config=[
             configs.InputData(channel_name=channel, data_source=uri) for channel, uri in request.inputs.items()
         ],

@@ -7,7 +7,10 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 from mlops.settings.criteria import Model
 
 MADE = ("errors", "latency", "manual")
-"""The alarms that every endpoint has, by the end of their names."""
+"""The alarms of every endpoint that roll a deployment back, by the end of their names."""
+
+TAKEN = (*MADE, "drift")
+"""The names that an alarm of the project's own would take from one that every endpoint has."""
 
 LONGEST_SECONDS = 86400
 """CloudWatch's limit of an alarm's periods together (PutMetricAlarm, EvaluationPeriods)."""
@@ -35,8 +38,8 @@ class Signal(Model):
         """One side, a name that is free, and no longer than CloudWatch looks back."""
         if (self.above is None) == (self.below is None):
             raise ValueError(f"alarm {self.name}: give above or below, one of them")
-        if self.name in MADE:
-            raise ValueError(f"alarm {self.name} is every endpoint's already ({', '.join(MADE)}): call it otherwise")
+        if self.name in TAKEN:
+            raise ValueError(f"alarm {self.name} is every endpoint's already ({', '.join(TAKEN)}): call it otherwise")
         if self.seconds * self.periods > LONGEST_SECONDS:
             raise ValueError(
                 f"alarm {self.name}: {self.periods} periods of {self.seconds} s are {self.seconds * self.periods} s; "
