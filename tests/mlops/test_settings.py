@@ -134,6 +134,18 @@ REFUSED = [
         {"environments.2.endpoint.alarms": [{"name": "errors", "metric": "Doubt", "above": 1}]},
         "alarm errors is every endpoint's already",
     ),
+    # Which starts the retraining.
+    (
+        {"environments.2.endpoint.alarms": [{"name": "drift", "metric": "Doubt", "above": 1}]},
+        "alarm drift is every endpoint's already",
+    ),
+    (
+        {
+            "scenario": "advanced",
+            "environments.2.endpoint.alarms": [{"name": "challenger-errors", "metric": "Doubt", "above": 1}],
+        },
+        "environments.prod.endpoint.alarms: challenger-errors would have the name of an alarm of the challenger's",
+    ),
     (
         {"environments.2.endpoint.rollout": {"kind": "shadow", "percent": 0}},
         "environments.prod.endpoint.rollout.percent",

@@ -1,15 +1,19 @@
 """Settings of the contest: what a challenger serves on, and what it has to have served before it may be champion."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from mlops.settings.criteria import Model
 from mlops.settings.serving import Endpoint, Serving, kind_of
+from mlops.settings.signals import Alarm, Signal
 
 LONGEST_HOURS = 24 * 60
 """CloudWatch keeps the figures of five minutes for 63 days; what is asked has to be known to the end."""
 
+CHALLENGER = "challenger-"
+"""How the names of a challenger's alarms go on after `<project>-<environment>-`, as those of the champion's do not."""
 
 OF_ONE_ENDPOINT = "alarms"
 """What a challenger does not have from its champion: a team's own alarms watch one endpoint."""
@@ -57,3 +61,11 @@ def undecided(approval: str) -> str:
 def inherited(endpoint: Serving | None) -> Serving | None:
     """The endpoint of a challenger of which the settings say nothing."""
     return endpoint and endpoint.model_copy(update={OF_ONE_ENDPOINT: ()})
+
+
+def clashing(alarms: Iterable[Alarm]) -> str:
+    """Why the alarms of a champion can not have these names; empty when they can."""
+    for each in alarms:
+        if isinstance(each, Signal) and each.name.startswith(CHALLENGER):
+            return f"{each.name} would have the name of an alarm of the challenger's endpoint: call it otherwise"
+    return ""

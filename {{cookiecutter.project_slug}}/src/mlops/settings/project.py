@@ -18,13 +18,13 @@ from pydantic import (
 )
 
 from mlops.errors import BadInput
-from mlops.settings import signals
+from mlops.settings import problems, signals
 from mlops.settings.compute import Image, Network, Prices, Stage
-from mlops.settings.contest import Challenger, completed, inherited, undecided
+from mlops.settings.contest import Challenger, clashing, completed, inherited, undecided
 from mlops.settings.criteria import Comparison, Data, Model, Monitoring, Threshold
 from mlops.settings.existing import BucketName, KeyArn, RoleName, RolePath, Roles
 from mlops.settings.retention import Retention
-from mlops.settings.serving import KINDS, Serving, misplaced
+from mlops.settings.serving import Serving, misplaced
 
 FILE = "mlops.yaml"
 
@@ -259,6 +259,8 @@ class Settings(Model):
         for environment in self.environments[1:]:
             if environment.groups and (why := undecided(environment.approval)):
                 raise ValueError(f"environments.{environment.name}.approval {why}")
+            if environment.groups and environment.endpoint and (why := clashing(environment.endpoint.alarms)):
+                raise ValueError(f"environments.{environment.name}.endpoint.alarms: {why}")
             for each in environment.contenders:
                 if each.endpoint and (why := misplaced(each.endpoint, self.network, bool(each.groups))):
                     place = "challenger.endpoint" if each.is_challenger else "endpoint"
@@ -320,29 +322,4 @@ def read(file: Path) -> Settings:
     try:
         return Settings.model_validate({**content, "root": file.parent})
     except ValidationError as error:
-        raise BadInput("\n".join(line_of(problem, content, file.name) for problem in error.errors())) from error
-
-
-def line_of(problem: Any, content: Any, file: str) -> str:
-    """One line for a person about one problem that pydantic found."""
-    place: list[str] = []
-    for part in problem["loc"]:
-        if part in {"all_at_once", "canary", "linear", "shadow", "named_alarm", "signal", *KINDS}:
-            continue  # Which kind was given: it is not in the file as a place.
-        content = (
-            content[part]
-            if isinstance(content, list) and isinstance(part, int) and part < len(content)
-            else (content.get(part) if isinstance(content, dict) else None)
-        )
-        if isinstance(part, int) and isinstance(content, dict) and "name" in content:
-            place.append(str(content["name"]))
-        else:
-            place.append(str(part))
-    where = ".".join(place)
-    text = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        return f"{file}: {where} is no setting; look for a slip of the pen or remove it"
-    if problem["type"] == "missing":
-        return f"{file}: {where} is missing"
-    shown = "" if isinstance(problem["input"], dict | Model) else f" is {problem['input']!r}"
-    return f"{file}: {where}{shown}: {text}" if where else f"{file}: {text}"
+        raise BadInput("\n".join(problems.line(problem, content, file.name) for problem in error.errors())) from error
