@@ -13,7 +13,7 @@ from sandbox import versions
 
 def test_the_notes_of_the_gate_and_of_the_trial_are_the_machinerys() -> None:
     assert set(versions.GATE) == set(verdicts.KEYS)
-    assert versions.TRIAL == (trial.SINCE,)
+    assert versions.TRIAL == (trial.SINCE, trial.UNTIL)
 
 
 def test_what_says_where_a_version_comes_from_is_all_guarded() -> None:

@@ -10,10 +10,10 @@ locals {
   ]
 
   # What the gate writes anew when it has held a version against another one.
-  gate = ["gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving"]
+  gate = ["gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving", "gate_overruled"]
 
   # What a deployment writes on a challenger's version.
-  trial_notes = ["serves_since"]
+  trial_notes = ["serves_since", "served_until"]
 
   # Where a person approves, the role that deploys may not: it registers what waits for approval, and rejects.
   register = [

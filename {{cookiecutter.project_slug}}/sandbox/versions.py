@@ -13,10 +13,10 @@ ORIGIN = (
 )  # fmt: skip
 """Metadata that says what made a version and who brought it: nobody changes it."""
 
-GATE = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving")
+GATE = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving", "gate_overruled")
 """Metadata that the gate writes anew when it has held a version against another one."""
 
-TRIAL = ("serves_since",)
+TRIAL = ("serves_since", "served_until")
 """Metadata that a deployment writes on a challenger's version."""
 
 _METADATA = "sagemaker:CustomerMetadataProperties"

@@ -13,7 +13,7 @@ import yaml
 from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.hosting import alarms, deployment, endpoints, rollouts
-from mlops.registry import approval, history, packages, status
+from mlops.registry import approval, decisions, history, packages, status
 
 
 def test_the_newest_approved_version_serves_and_a_second_run_does_nothing(world: Any) -> None:
@@ -122,7 +122,7 @@ def test_a_canary_is_rolled_back_by_the_errors_of_the_model_itself(world: Any) -
     assert world.answer(world.prod) == "first"
     rejected = packages.describe(world.session(world.prod), bad.arn)
     assert rejected.status == "Rejected"
-    (decision,) = approval.decisions(rejected.reason)
+    (decision,) = decisions.read(rejected.reason)
     assert (decision.who, decision.what) == ("mlops deploy", "rejected")
     assert "churn-prod-errors" in decision.why
     again = deployment.deploy(world.settings, world.prod, world.progress)
@@ -145,7 +145,7 @@ def test_a_rollout_is_rolled_back_by_a_metric_of_the_projects_own_which_the_comm
     with pytest.raises(Failure, match=r"alarm churn-prod-doubt read 25, limit 10; version 2 is now Rejected"):
         deployment.deploy(world.settings, world.prod, doubt)
 
-    (decision,) = approval.decisions(packages.describe(world.session(world.prod), doubtful.arn).reason)
+    (decision,) = decisions.read(packages.describe(world.session(world.prod), doubtful.arn).reason)
     assert "churn-prod-doubt read 25" in decision.why
     assert world.answer(world.prod) == "first"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import deployment, endpoints, logbook, rollback, rollouts, served
+from mlops.hosting import choice, deployment, endpoints, logbook, rollback, rollouts, served
 from mlops.registry import approval, packages
 
 CALLERS = 3
@@ -245,7 +245,7 @@ ARN = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod/12"
 
 @pytest.mark.parametrize(("text", "version"), [("7", 7), (ARN, 12)])
 def test_a_version_is_named_by_its_number_or_its_arn(world: Any, text: str, version: int) -> None:
-    assert deployment.version_of(text, world.prod) == version
+    assert choice.version_of(text, world.prod) == version
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_version_is_named_by_its_number_or_its_arn(world: Any, text: str, vers
 )
 def test_another_text_is_no_version(world: Any, text: str) -> None:
     with pytest.raises(BadInput, match="--version is"):
-        deployment.version_of(text, world.prod)
+        choice.version_of(text, world.prod)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from mlops.errors import Failure
 from mlops.hosting import rollouts
-from mlops.quality import checks
+from mlops.quality import thresholds
 from mlops.settings.criteria import Threshold
 from mlops.settings.project import Environment
 from mlops.settings.serving import AllAtOnce, Canary, Endpoint, Linear
@@ -28,7 +28,7 @@ def measured(**values: float) -> dict[str, Measured]:
     ("roc_auc", "log_loss"), [(0.99, 0.1), (0.95, 0.3), (1.0, 0.0)], ids=["better", "on the limits", "best"]
 )
 def test_the_gate_passes_a_model_that_reaches_its_thresholds(roc_auc: float, log_loss: float) -> None:
-    verdicts = checks.gate(measured(roc_auc=roc_auc, log_loss=log_loss, recall=0.0), LIMITS)
+    verdicts = thresholds.gate(measured(roc_auc=roc_auc, log_loss=log_loss, recall=0.0), LIMITS)
 
     assert [(each.metric, each.value, each.passed) for each in verdicts] == [
         ("roc_auc", roc_auc, True),
@@ -49,14 +49,14 @@ def test_the_gate_passes_a_model_that_reaches_its_thresholds(roc_auc: float, log
 )
 def test_the_gate_names_metric_value_and_limit(values: dict[str, float], named: str) -> None:
     with pytest.raises(Failure) as refusal:
-        checks.gate(measured(**values), LIMITS)
+        thresholds.gate(measured(**values), LIMITS)
 
     assert named in str(refusal.value)
 
 
 def test_the_gate_names_every_metric_that_fails() -> None:
     with pytest.raises(Failure, match=r"roc_auc is 0\.5.*; log_loss is 0\.9"):
-        checks.gate(measured(roc_auc=0.5, log_loss=0.9), LIMITS)
+        thresholds.gate(measured(roc_auc=0.5, log_loss=0.9), LIMITS)
 
 
 def environment(rollout: AllAtOnce | Canary | Linear) -> Environment:

@@ -1,19 +1,22 @@
 """A version is never rolled out over one that it was not compared with, however long both have waited."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mlops import storage
 from mlops.errors import Failure
-from mlops.hosting import deployment, endpoints
+from mlops.hosting import deployment, endpoints, setbacks
 from mlops.hosting.alarms import Reading
 from mlops.quality import gate, verdicts
-from mlops.registry import approval, packages, promotion, registration
+from mlops.registry import approval, decisions, history, packages, promotion, registration
 from mlops.registry.packages import ModelPackage
+from mlops.reporting import markdown
 from mlops.settings.criteria import Compared, Comparison
 from mlops.settings.project import Settings
 from mlops.settings.serving import AllAtOnce, Batch, Endpoint, Serving
@@ -72,11 +75,84 @@ def test_of_two_that_waited_the_second_is_held_against_the_first_before_it_is_ro
     assert str(told.value).startswith(
         "churn-prod: churn-prod version 3 was approved, and churn-prod version 2 came to serve since"
     )
-    assert str(told.value).endswith("it is now Rejected, what serves stays")
+    assert str(told.value).endswith(
+        "it is now Rejected, what serves stays; change the model, or, to overrule the gate: "
+        "mlops approve --env prod --version 3 --by NAME --reason WHY"
+    )
     assert world.answer(world.prod) == "second"
-    last = approval.decisions(now(world, third).reason)[0]
+    last = decisions.read(now(world, third).reason)[0]
     assert (now(world, third).status, last.who) == ("Rejected", "mlops deploy")
     assert last.why.startswith("the gate against churn-prod version 2: log_loss is worse")
+
+
+def refused(world: Any) -> tuple[ModelPackage, ModelPackage]:
+    """The version that serves, and one that the gate has refused against it when it was to be rolled out."""
+    in_batch(world, waiting(world, "first", 0.6).version)
+    second, third = waiting(world, "second", 0.9), waiting(world, "third", 0.62)
+    in_batch(world, second.version)
+    with pytest.raises(Failure, match="the gate refuses it"):
+        in_batch(world, third.version)
+    return second, now(world, third)
+
+
+@pytest.mark.slow
+def test_who_approves_once_more_after_the_verdict_overrules_it_and_no_other(world: Any) -> None:
+    second, third = refused(world)
+    assert (third.metadata["gate"], third.metadata[verdicts.SERVING]) == ("refused", second.arn)
+    settings, session = comparing(world, 0.05, Batch(kind="batch")), world.session(world.prod)
+
+    approval.approve(settings, settings.environments[-1], by="ines", why="it is fairer", version=third.version)
+    assert deployment.deploy(settings, settings.environments[-1], world.progress).version == third.version
+
+    found = now(world, third)
+    why = "it is fairer (overrules the gate against churn-prod version 2)"
+    assert decisions.read(found.reason)[0].why == why
+    assert (found.metadata["gate"], found.metadata[verdicts.OVERRULED].startswith("ines: it is fairer")) == (
+        "overruled",
+        True,
+    )
+    told = [(each.what, each.who, each.why) for each in history.history(world.settings) if each.version == 3]
+    assert ("approved", "ines", why) in told
+    written = json.loads(storage.read(session, found.metadata["gate_uri"]))
+    assert (written["passed"], written["against"]) == (False, "churn-prod version 2")
+    shown = markdown.comparison(SimpleNamespace(package=found, decision=written))  # type: ignore[arg-type]
+    assert "**Overruled** by ines: it is fairer" in shown
+    assert "**worse: refused**" in shown
+
+
+@pytest.mark.slow
+def test_an_approval_that_names_nobody_overrules_nothing(world: Any) -> None:
+    _, third = refused(world)
+    settings = comparing(world, 0.05, Batch(kind="batch"))
+    packages.set_status(world.session(world.prod), third, "Approved", "looks good")
+
+    with pytest.raises(Failure, match=r"its approval names nobody and no reason; .* --version 3 --by NAME"):
+        deployment.deploy(settings, settings.environments[-1], world.progress)
+
+    assert now(world, third).status == "Rejected"
+    approval.approve(settings, settings.environments[-1], by="ines", why="it is fairer", version=third.version)
+    assert deployment.deploy(settings, settings.environments[-1], world.progress).version == third.version
+
+
+@pytest.mark.slow
+def test_to_overrule_the_verdict_against_one_version_is_not_to_overrule_that_against_the_next(world: Any) -> None:
+    in_batch(world, waiting(world, "first", 0.6).version)
+    second, third, fourth = (waiting(world, *each) for each in (("second", 0.9), ("third", 0.95), ("fourth", 0.62)))
+    in_batch(world, second.version)
+    with pytest.raises(Failure, match="churn-prod version 2 came to serve since, against which the gate refuses it"):
+        in_batch(world, fourth.version)
+    in_batch(world, third.version)
+
+    with pytest.raises(Failure, match="churn-prod version 3 came to serve since, against which the gate refuses it"):
+        in_batch(world, fourth.version)
+
+    found = now(world, fourth)
+    assert (found.status, found.metadata["gate"], found.metadata[verdicts.SERVING]) == (
+        "Rejected",
+        "refused",
+        third.arn,
+    )
+    assert in_batch(world, fourth.version).version == fourth.version
 
 
 @pytest.mark.slow
@@ -177,20 +253,20 @@ def test_a_decision_that_falls_while_the_gate_is_at_it_stays_known(world: Any, m
     with pytest.raises(Failure, match="the gate refuses it"):
         in_batch(world, third.version)
 
-    told = [each.why for each in approval.decisions(now(world, third).reason)]
+    told = [each.why for each in decisions.read(now(world, third).reason)]
     assert told[0].startswith("the gate against churn-prod version 2")
     assert told[1:] == ["no doubt any more", "a doubt", "good"]
 
 
 def test_a_decision_that_falls_while_a_rollout_is_rolled_back_stays_known(world: Any) -> None:
     chosen, session, moment = world.in_dev("first"), world.session(world.dev), datetime.now(UTC)
-    approval.record(session, chosen, "Approved", "ines", "it is not the model")
+    decisions.record(session, chosen, "Approved", "ines", "it is not the model")
     back = endpoints.State("InService", "churn-dev-v1-00000000", None, "", moment, False, moment, 1)
 
     with pytest.raises(Failure, match="is now Rejected"):
-        deployment.explain_rollback(
+        setbacks.explain_rollback(
             session, world.dev, chosen, back, [Reading("churn-dev-errors", value=5, limit=1)], after=""
         )
 
     found = packages.describe(session, chosen.arn)
-    assert [each.who for each in approval.decisions(found.reason)] == ["mlops deploy", "ines"]
+    assert [each.who for each in decisions.read(found.reason)] == ["mlops deploy", "ines"]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from mlops import github
+from mlops import actor, github
 from mlops.cli import release
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.registry import approval, history
-from mlops.registry.approval import Decision
+from mlops.registry import approval, decisions, history, packages
+from mlops.registry.decisions import Decision
 
 
 def test_an_approval_says_who_when_and_why(world: Any) -> None:
@@ -18,7 +18,7 @@ def test_an_approval_says_who_when_and_why(world: Any) -> None:
     package = approval.approve(world.settings, world.prod, by="somebody", why="better recall\n | on women")
 
     assert package.status == "Approved"
-    (decision,) = approval.decisions(package.reason)
+    (decision,) = decisions.read(package.reason)
     assert (decision.what, decision.who, decision.why) == ("approved", "somebody", "better recall / on women")
     assert decision.when is not None
     assert abs(decision.when - datetime.now(UTC)) < timedelta(minutes=5)
@@ -49,7 +49,7 @@ def test_a_rejected_version_is_approved_by_its_number_and_keeps_its_story(world:
     package = approval.approve(world.settings, world.prod, by="another", why="the data was right", version=1)
 
     assert package.status == "Approved"
-    assert [(each.what, each.who) for each in approval.decisions(package.reason)] == [
+    assert [(each.what, each.who) for each in decisions.read(package.reason)] == [
         ("approved", "another"),
         ("rejected", "somebody"),
     ]
@@ -91,13 +91,13 @@ def test_no_text_makes_another_decision_of_the_one_that_is_written(world: Any, b
 
     package = approval.reject(world.settings, world.prod, by=by, why=why, run="77")
 
-    (found,) = approval.decisions(package.reason)
+    (found,) = decisions.read(package.reason)
     assert (found.what, found.run) == ("rejected", "77")
     assert found.who.startswith(by[:4].replace("|", "/"))
     assert found.why == why.replace("|", "/")
     assert not approval.was_approved(package)
-    again = approval.record(world.session(world.prod), package, "Rejected", by, why)
-    assert [each.run for each in approval.decisions(again.reason)] == ["", "77"]
+    again = decisions.record(world.session(world.prod), package, "Rejected", by, why)
+    assert [each.run for each in decisions.read(again.reason)] == ["", "77"]
 
 
 def decision(what: str, minute: int, why: str, who: str = "mira") -> Decision:
@@ -108,9 +108,9 @@ def told(*made: Decision) -> list[Decision]:
     """What is read back when decisions were written one after the other."""
     text = ""
     for each in made:
-        text = approval.trail(each, text)
-        assert len(text) <= approval.LIMIT
-    return approval.decisions(text)
+        text, _ = decisions.trail(each, text, room=99)
+        assert len(text) <= decisions.LIMIT
+    return decisions.read(text)
 
 
 def test_long_reasons_are_shortened_before_a_decision_is_left_out() -> None:
@@ -138,8 +138,53 @@ def test_of_very_many_decisions_the_last_ones_and_the_first_approval_stay_whole(
     assert len(found) > 4
 
 
+@pytest.mark.slow
+def test_of_very_many_decisions_history_tells_every_one(world: Any) -> None:
+    session, package = world.session(world.dev), world.in_dev("first")
+    made = [
+        ("approved" if n % 2 else "rejected", f"user[{n}]", f"n° {n}: 100 % = „sure“ " + "x" * n) for n in range(24)
+    ]
+    for what, who, why in made:
+        package = decisions.record(session, package, what.capitalize(), who, why)  # type: ignore[arg-type]
+
+    found = [each for each in history.history(world.settings) if each.what in ("approved", "rejected")]
+
+    assert [(each.what, each.who, each.why[:20]) for each in found] == [
+        (what, who, why[:20]) for what, who, why in made
+    ]
+    assert len(decisions.read(package.reason)) < len(made)
+    # What was decided of it was not decided of its copy.
+    (copy,) = world.promote(package.fingerprint, world.prod)
+    assert decisions.of(copy) == []
+
+
+@pytest.mark.slow
+def test_how_many_decisions_had_no_room_anywhere_is_said(world: Any) -> None:
+    session, package = world.session(world.dev), world.in_dev("first")
+    filled = {f"parameter.{n}": "1" for n in range(packages.MOST_KEYS - decisions.RESERVED - len(package.metadata) - 2)}
+    package = packages.set_status(session, package, "Approved", "", filled)
+
+    for n in range(30):
+        package = decisions.record(session, package, "Rejected" if n % 2 else "Approved", f"{n}" + "y" * 40, "z" * 99)
+
+    told = decisions.of(package)
+    (note,) = [each for each in told if each.what == decisions.LEFT_OUT]
+    assert int(note.why.split()[0]) + len(told) - 1 == 30
+    assert len(package.metadata) == packages.MOST_KEYS - decisions.RESERVED
+    event = next(each for each in history.history(world.settings) if each.what == "left out")
+    assert (event.version, event.why) == (package.version, note.why)
+
+
+@pytest.mark.parametrize("text", ["plain", "100 % = „sure“ [n°]", "=41 is no escape", "…" * 5])
+def test_metadata_takes_any_text_and_gives_it_back(text: str) -> None:
+    escaped = decisions.escaped_text(text)
+
+    assert not actor.NOT_ALLOWED.search(escaped)
+    assert decisions.unescaped(escaped) == text
+
+
 def test_a_comment_of_studio_stays_what_it_is() -> None:
-    found = approval.decisions(approval.trail(decision("rejected", 1, "slow"), "looks good: really"))
+    found = decisions.read(decisions.trail(decision("rejected", 1, "slow"), "looks good: really", room=9)[0])
 
     assert [(each.what, each.who, each.why) for each in found] == [
         ("rejected", "mira", "slow"),

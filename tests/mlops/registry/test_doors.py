@@ -6,7 +6,7 @@ import pytest
 
 from mlops import github
 from mlops.cli import release
-from mlops.registry import approval, doors
+from mlops.registry import approval, decisions, doors
 from mlops.rest import Refused
 
 RUN = {"status": "in_progress", "conclusion": None}
@@ -85,7 +85,7 @@ def test_the_run_that_asked_is_read_back_and_no_reason_can_claim_one(reviewed: A
     arn = f"arn:aws:sagemaker:eu-west-1:{reviewed.prod.account}:model-package/{reviewed.prod.group}/1"
     text = reviewed.client(reviewed.prod).describe_model_package(ModelPackageName=arn)["ApprovalDescription"]
 
-    [decision] = approval.decisions(text)
+    [decision] = decisions.read(text)
 
     assert (decision.who, decision.why, decision.run) == ("ines, mira", "better: in run 5: yes", "77")
-    assert approval.decisions("approved 2026-11-02T12:00:00.000Z by mira: in run 5: good")[0].run == ""
+    assert decisions.read("approved 2026-11-02T12:00:00.000Z by mira: in run 5: good")[0].run == ""

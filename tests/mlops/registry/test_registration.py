@@ -119,9 +119,9 @@ def test_metadata_keeps_to_the_service_limits(world: Any) -> None:
 
     package = registration.register(world.settings, world.feature, world.model(), lineage, "", "somebody")
 
-    # Eight more may come: from where, by whom and by which commit it came, since when it serves as challenger, and what
-    # the gate says there.
-    assert len(package.metadata) == 42
+    # Eleven more may come: from where, by whom and by which commit it came, from when until when it serves as
+    # challenger, when it was verified, and what the gate says there.
+    assert len(package.metadata) == 39
     assert package.metadata["branch"].startswith("feature/ümläut_7 _x_y")
     assert max(map(len, package.metadata.values())) == 256
     assert package.metadata["metric.roc_auc"] == "0.99"

@@ -143,7 +143,7 @@ def found(project):
 
 def test_what_the_gate_refuses_is_marked(found, project):
     metrics = {"roc_auc": report.Metric(0.9, None, None)}
-    gate = report.checks.verdicts(metrics, project.gate)
+    gate = report.thresholds.verdicts(metrics, project.gate)
 
     text = markdown.markdown(dataclasses.replace(found, metrics=metrics, gate=gate))
 

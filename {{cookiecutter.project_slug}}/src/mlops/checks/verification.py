@@ -16,7 +16,7 @@ from mlops.checks.owncheck import OwnCheck
 from mlops.compute import checkout
 from mlops.errors import BadInput, NotFound, NotVerified
 from mlops.hosting import endpoints, rollback
-from mlops.registry import approval, packages, status
+from mlops.registry import decisions, packages, status
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
@@ -194,8 +194,8 @@ def gone_back(
     if not judged and (other := origin.other(settings, package)):
         return f"version {version} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
-        why = f"{rollback.WHY}{approval.one_line(problem)[:400]}"
-        approval.record(session, package, "Rejected", actor.tag(), why)
+        why = f"{rollback.WHY}{decisions.one_line(problem)[:400]}"
+        decisions.record(session, package, "Rejected", actor.tag(), why)
     try:
         result = rollback.rollback(settings, environment, progress)
     except NotFound:

@@ -144,10 +144,10 @@ def deploy(
     json: JsonFlag = False,
 ) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
-    from mlops.hosting import deployment
+    from mlops.hosting import choice, deployment
 
     project, environment = opened(env, warm=True, group=group)
-    brought = deployment.version_of(version, environment) if version else None
+    brought = choice.version_of(version, environment) if version else None
     result = deployment.deploy(project, environment, display.progress, brought)
     changed = str(result.brought).lower()
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version), "changed": changed})

@@ -44,11 +44,11 @@ def door(
 ) -> None:
     """Tell whether an approval is deployed here, or by the run that asked. Example: mlops door --env prod"""
     from mlops import github
-    from mlops.hosting import deployment
+    from mlops.hosting import choice
     from mlops.registry import doors
 
     project, environment = opened(env, group=group)
-    approved = deployment.version_of(version, environment) if version else None
+    approved = choice.version_of(version, environment) if version else None
     found = doors.door(project, environment, approved)
     display.write_outputs({"deploys": str(found.deploys).lower()})
     if not found.deploys:

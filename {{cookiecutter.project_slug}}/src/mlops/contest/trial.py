@@ -1,6 +1,5 @@
 """The trial: what a model has served as challenger, and what it lacks of what is asked before it is champion."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -90,7 +89,7 @@ def begun(session: boto3.Session, package: ModelPackage, before: int | None, mad
     # The end of the one before goes first: after a kill in between, this one begins when the run is made again.
     for other, follower in ending(session, package, before, now):
         note(session, other, {UNTIL: str(follower)})
-    note(session, package, {SINCE: str(now)}, gone=[UNTIL] if UNTIL in package.metadata else [])
+    note(session, package, {SINCE: str(now)})
 
 
 def ending(
@@ -107,7 +106,13 @@ def ending(
             found = []
     others = [(each, own) for each in found if each.arn != package.arn and (own := beginning(each))]
     began = [own for _, own in others]
-    return [(each, follower_of(own, [*began, now]) or now) for each, own in others if UNTIL not in each.metadata]
+    return [(each, follower_of(own, [*began, now]) or now) for each, own in others if ended(each, own) is None]
+
+
+def ended(package: ModelPackage, own: Beginning) -> Beginning | None:
+    """What has ended the time that a version began last, as it is noted: what ended an earlier one counts no more."""
+    over = noted(package, UNTIL)
+    return over if over and over.since > own.since else None
 
 
 def follower_of(own: Beginning, others: list[Beginning]) -> Beginning | None:
@@ -115,13 +120,11 @@ def follower_of(own: Beginning, others: list[Beginning]) -> Beginning | None:
     return min((each for each in others if each.since > own.since), key=lambda each: each.since, default=None)
 
 
-def note(session: boto3.Session, package: ModelPackage, said: dict[str, str], gone: Sequence[str] = ()) -> None:
-    """Write something into a version's metadata, and take out what holds no more."""
+def note(session: boto3.Session, package: ModelPackage, said: dict[str, str]) -> None:
+    """Write something into a version's metadata."""
     with aws.explained("UpdateModelPackage", package.arn):
         aws.client(session, "sagemaker").update_model_package(
-            ModelPackageArn=package.arn,
-            CustomerMetadataProperties=said,
-            **({"CustomerMetadataPropertiesToRemove": list(gone)} if gone else {}),
+            ModelPackageArn=package.arn, CustomerMetadataProperties=said
         )
 
 
@@ -217,7 +220,7 @@ def service(session: boto3.Session, challenger: Environment, fingerprint: str) -
     if own is None:
         raise NotApproved(f"{package.name} has not served: mlops deploy {challenger.options}")
     since = own.since
-    if over := noted(package, UNTIL):
+    if over := ended(package, own):
         later.append(over)
     if follower := follower_of(own, later):
         unbroken = min(max(since, follower.made), follower.since) if follower.made else None

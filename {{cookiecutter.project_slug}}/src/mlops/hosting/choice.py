@@ -4,9 +4,9 @@ import boto3
 
 from mlops.contest import trial
 from mlops.display import Progress
-from mlops.errors import NotApproved, NotFound
+from mlops.errors import BadInput, NotApproved, NotFound
 from mlops.hosting import endpoints, served
-from mlops.registry import approval, packages
+from mlops.registry import approval, decisions, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
@@ -80,7 +80,7 @@ def refuse_unapproved(session: boto3.Session, environment: Environment, version:
     package = packages.of_version(session, environment.group, version)
     if package.status == "Approved":
         return
-    last = package.reason.partition(approval.BETWEEN)[0]
+    last = package.reason.partition(decisions.BETWEEN)[0]
     about = f"{package.name} is {package.status}{f' ({last})' if last else ''}"
     command = f"mlops approve {environment.options} --version {version} --by NAME --reason WHY"
     if package.status == "Rejected":
@@ -104,3 +104,21 @@ def refuse_unproven(
     configs = [name for name, _ in endpoints.configs(session, environment.group)]
     if served.config_of(session, settings, environment, configs, package.version) is None:
         trial.refuse_unproven(session, environment, package)
+
+
+def version_of(text: str, environment: Environment) -> int:
+    """The version that a person or an event means.
+
+    Args:
+        text: its number, or the ARN of the model package.
+        environment: whose group it has to be in.
+
+    Raises:
+        BadInput: it is neither, or a version of another group.
+    """
+    start, _, number = text.rpartition("/")
+    if not number.isascii() or not number.isdigit() or int(number) < 1 or (start and ":model-package/" not in start):
+        raise BadInput(f"--version is {text!r}; give a version's number or the ARN of its model package")
+    if start and (group := start.rpartition("/")[2]) != environment.group:
+        raise BadInput(f"--version is of the group {group}; {environment.label} deploys from {environment.group}")
+    return int(number)

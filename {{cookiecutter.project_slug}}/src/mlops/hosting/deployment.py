@@ -10,7 +10,7 @@ import boto3
 from mlops import aws
 from mlops.checks import unattended
 from mlops.contest import trial
-from mlops.errors import BadInput, Failure
+from mlops.errors import Failure
 from mlops.hosting import (
     alarms,
     autoscaling,
@@ -22,20 +22,16 @@ from mlops.hosting import (
     rollouts,
     schedule,
     served,
+    setbacks,
     shadows,
 )
-from mlops.hosting.alarms import Reading
 from mlops.hosting.choice import Overtaken
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.hosting.rollback import rollback as rollback
 from mlops.quality import rejudgement
-from mlops.registry import approval, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch, Serverless, Shadow
-
-BY = "mlops deploy"
-"""Who rejects a version that an alarm rolled back."""
 
 CALM_SECONDS = 900
 """How long a rollout waits for an alarm that fires before it begins; the rollout would be rolled back at once."""
@@ -109,7 +105,7 @@ def bring(
     # Before it serves: by then SageMaker tells of it.
     unattended.leave(session, settings, environment, package, config, progress)
     if changed:
-        refuse_what_was_rolled_back(session, settings, environment, package, found)
+        setbacks.refuse_what_was_rolled_back(session, settings, environment, package, found)
         choice.refuse_unproven(session, settings, environment, package)
         rejudgement.refuse_worse(session, settings, environment, package, progress)
         try:
@@ -197,24 +193,6 @@ def refuse_another_kind(environment: Environment, found: State) -> None:
         )
 
 
-def version_of(text: str, environment: Environment) -> int:
-    """The version that a person or an event means.
-
-    Args:
-        text: its number, or the ARN of the model package.
-        environment: whose group it has to be in.
-
-    Raises:
-        BadInput: it is neither, or a version of another group.
-    """
-    start, _, number = text.rpartition("/")
-    if not number.isascii() or not number.isdigit() or int(number) < 1 or (start and ":model-package/" not in start):
-        raise BadInput(f"--version is {text!r}; give a version's number or the ARN of its model package")
-    if start and (group := start.rpartition("/")[2]) != environment.group:
-        raise BadInput(f"--version is of the group {group}; {environment.label} deploys from {environment.group}")
-    return int(number)
-
-
 def shift(
     session: boto3.Session,
     settings: Settings,
@@ -261,7 +239,7 @@ def shift(
     if end.config != config:
         seconds = time.monotonic() - started
         took = f" after {seconds / 60:.0f} min" if seconds > 90 else f" after {seconds:.0f} s"
-        explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
+        setbacks.explain_rollback(session, environment, package, end, watch.cause(end.failure), took)
     if found is not None:
         tell_answers(session, environment, begun_at, progress)
 
@@ -307,54 +285,3 @@ def calm(session: boto3.Session, environment: Environment, progress: Progress) -
             said = True
         time.sleep(delay)
         delay = min(delay * 1.3, endpoints.LONGEST_DELAY)
-
-
-def refuse_what_was_rolled_back(
-    session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage, found: State | None
-) -> None:
-    """Finish what a killed run could not: an alarm rolled this version back, and nobody was there to reject it.
-
-    It was this one when its configuration is the newest, and the endpoint's failure, which names an alarm, is newer
-    than the configuration and than the last decision on the version.
-
-    Raises:
-        Failure: as the killed run would have.
-    """
-    if found is None or not found.failure:
-        return
-    made = endpoints.configs(session, environment.group)
-    if not made or made[0][0] != endpoints.config_name(settings, environment, package):
-        return
-    if found.modified <= max(made[0][1], package.modified):
-        return
-    watch = alarms.Watch(session, environment.alarm_names)
-    named = [reading for reading in watch.cause(found.failure) if reading.alarm in found.failure]
-    if named and all(reading.alarm != alarms.manual(environment) for reading in named):
-        explain_rollback(session, environment, package, found, named, "")
-
-
-def explain_rollback(
-    session: boto3.Session,
-    environment: Environment,
-    package: ModelPackage,
-    end: State,
-    readings: list[Reading],
-    after: str,
-) -> None:
-    """Say why an endpoint went back; a version that an alarm refused is Rejected, so that it does not come again.
-
-    No capacity, a quota or a wrong role says nothing of the version: it stays Approved, to be tried again.
-
-    Raises:
-        Failure: always.
-    """
-    back = f"{environment.endpoint_name}: rolled back to version {endpoints.version_of(end.config)}{after}"
-    if not readings:
-        reason = end.failure or f"it is {end.status} and gives no reason"
-        raise Failure(f"{back}: {reason}; version {package.version} is still Approved: run the same command again")
-    shown = " and ".join(map(str, readings))
-    # Somebody may have decided on it since it was chosen.
-    package = packages.describe(session, package.arn)
-    if package.status != "Rejected":
-        approval.record(session, package, "Rejected", BY, f"rolled back by {shown}")
-    raise Failure(f"{back}: {shown}; version {package.version} is now Rejected")

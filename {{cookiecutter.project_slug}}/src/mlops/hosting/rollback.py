@@ -10,7 +10,7 @@ from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.hosting import alarms, autoscaling, endpoints, inventory, logbook, rollouts, served, shadows
 from mlops.hosting.endpoints import Deployment, Progress, State
-from mlops.registry import approval, packages
+from mlops.registry import decisions, packages
 from mlops.registry.packages import Entry
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
@@ -199,7 +199,7 @@ def told(session: boto3.Session, environment: Environment, versions: list[Entry]
 
 def by_rollback(reason: str) -> bool:
     """Whether the last decision on a version was a rollback's."""
-    last = approval.decisions(reason)[:1]
+    last = decisions.read(reason)[:1]
     return bool(last) and last[0].what == "rejected" and last[0].why.startswith(WHY)
 
 
@@ -270,7 +270,7 @@ def reject(
         package = packages.describe(session, entry.arn)
         if package.status == "Approved" or (entry.version == leaving and not by_rollback(package.reason)):
             why = f"{WHY}{environment.endpoint_name} goes back to version {target.version}"
-            approval.record(session, package, "Rejected", actor.tag(), why)
+            decisions.record(session, package, "Rejected", actor.tag(), why)
             progress(f"{entry.group} version {entry.version} is Rejected")
 
 

@@ -17,7 +17,7 @@ from mlops.hosting.alarms import Reading
 from mlops.hosting.copies import Side
 from mlops.hosting.endpoints import Progress, State
 from mlops.monitoring import captures
-from mlops.registry import approval, groups, packages
+from mlops.registry import decisions, groups, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Shadow
@@ -109,7 +109,7 @@ def carry_out(
         )
     if report.problems:
         why = "; ".join(report.problems)
-        approval.record(session, packages.describe(session, package.arn), "Rejected", BY, f"in the shadow: {why}")
+        decisions.record(session, packages.describe(session, package.arn), "Rejected", BY, f"in the shadow: {why}")
         leave(session, endpoint, config, progress)
         raise Failure(f"{endpoint}: version {package.version} does not take over and is now Rejected: {why} ({report})")
     return report

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops.errors import Failure
-from mlops.quality import checks, predictions, resampling
-from mlops.quality.checks import Verdict
+from mlops.quality import predictions, resampling, thresholds
 from mlops.quality.judgements import Judgement, Word, word_for
 from mlops.quality.predictions import Predictions
 from mlops.quality.resampling import Answer, Mask, Question, Rows
+from mlops.quality.thresholds import Verdict
 from mlops.settings.criteria import BUILT_IN, Compared, Comparison
 
 UNDEFINED = 0.05
@@ -124,7 +124,7 @@ def floors(settings: Comparison, candidate: Predictions, place: str) -> list[Ver
             asked.append((f"{each.metric} of {each.column}={each.group}", each.limit))
             given.append(Question(each.metric, values == each.group))
     measured = resampling.measure(rows, given)[:, 0].tolist()
-    return [checks.held(name, value, *limit) for (name, limit), value in zip(asked, measured, strict=True)]
+    return [thresholds.held(name, value, *limit) for (name, limit), value in zip(asked, measured, strict=True)]
 
 
 def questions(settings: Comparison, candidate: Predictions, pairs: Pairs, place: str, known: set[str]) -> list[Asked]:

@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from mlops.errors import Failure
-from mlops.quality.checks import Verdict, held
+from mlops.quality.thresholds import Verdict, held
 from mlops.settings.criteria import Data
 
 CHANCE = 0.999

@@ -10,11 +10,11 @@ import boto3
 from mlops import storage
 from mlops.errors import Failure, NotFound
 from mlops.hosting import incumbent
-from mlops.quality import checks, dataquality, predictions, rescoring
-from mlops.quality.checks import Measured, Verdict
+from mlops.quality import dataquality, predictions, rescoring, thresholds
 from mlops.quality.dataquality import Looked, NoBaseline
 from mlops.quality.predictions import Predictions
 from mlops.quality.rescoring import Answers, Scorer, TestSet
+from mlops.quality.thresholds import Measured, Verdict
 from mlops.quality.verdicts import Decision
 from mlops.registry import packages, places
 from mlops.registry.packages import ModelPackage
@@ -139,17 +139,15 @@ def decide(
         scorer: what asks it again when the test set has changed.
         note: why there is nothing to compare with.
     """
-    thresholds = checks.verdicts(new.metrics, settings.gate)
+    held = thresholds.verdicts(new.metrics, settings.gate)
     data = looked(session, settings, new, serving)
     floors = floors_of(session, settings, new)
-    early = Decision(thresholds, note=note, data=data, floors=floors)
+    early = Decision(held, note=note, data=data, floors=floors)
     if serving is None or scorer is None or settings.comparison is None:
         return early
     # No job is paid for a model that is refused anyway.
     scorer = replace(scorer, start=scorer.start and early.passed)
-    return replace(
-        against_serving(session, settings, thresholds, new, against, serving, scorer), data=data, floors=floors
-    )
+    return replace(against_serving(session, settings, held, new, against, serving, scorer), data=data, floors=floors)
 
 
 def looked(session: boto3.Session, settings: Settings, new: Candidate, serving: ModelPackage | None) -> Looked | None:

@@ -9,18 +9,21 @@ import boto3
 
 from mlops import storage
 from mlops.errors import Failure, NotFound
-from mlops.quality.checks import Verdict
 from mlops.quality.dataquality import Looked
 from mlops.quality.judgements import Judgement
 from mlops.quality.rescoring import Answers
+from mlops.quality.thresholds import Verdict
 from mlops.registry.packages import ModelPackage
 
 FILE = "gate.json"
 SERVING = "gate_serving"
 """ARN of the version that served when the gate passed this one: by it a verdict is known to be of another day."""
 
-KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", SERVING)
-"""What a package's metadata says of the gate that it passed last."""
+OVERRULED = "gate_overruled"
+"""Who has approved a version once more after the gate had refused it against what serves, and why."""
+
+KEYS = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", SERVING, OVERRULED)
+"""What a package's metadata says of the gate that judged it last."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,13 @@ def metadata(decision: Decision, uri: str) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
+def refused(package: ModelPackage) -> bool:
+    """Whether the gate refused a version that was there already, and nobody has overruled it so far."""
+    return package.metadata.get("gate") == "refused"
+
+
 def stored(session: boto3.Session, package: ModelPackage) -> dict[str, Any]:
-    """The decision that a package passed last, as its file holds it; empty when it has none, or it is gone."""
+    """What the gate decided on a package last, as its file holds it; empty when it has none, or it is gone."""
     uri = package.metadata.get("gate_uri")
     try:
         found = json.loads(storage.read(session, uri)) if uri else {}

@@ -11,7 +11,7 @@ import boto3
 
 from mlops import aws, storage
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.registry import approval, packages, places, registration
+from mlops.registry import decisions, packages, places, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
@@ -81,7 +81,7 @@ def adopt(
         NotFound: there is no such endpoint, or its artefact is gone.
         Failure: the credentials are another account's, or the artefact can not be read.
     """
-    by, why = approval.one_line(by), approval.one_line(why)
+    by, why = decisions.one_line(by), decisions.one_line(why)
     for name, value in [("--by", by), ("--reason", why)]:
         if not value:
             raise BadInput(f"{name} is empty; say who decides and why, in one line each")
@@ -268,7 +268,7 @@ def metadata(origin: Origin, fingerprint: str, digest: str, by: str, why: str) -
         "adopted_why": why,
         "adopted_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
-    return {key: registration.allowed(value, registration.VALUE_LIMIT) for key, value in found.items()}
+    return {key: registration.allowed(value, packages.VALUE_LIMIT) for key, value in found.items()}
 
 
 def created(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mlops import aws, github
-from mlops.registry import approval, packages
+from mlops.registry import decisions, packages
 from mlops.settings.project import Environment, Settings
 
 
@@ -46,7 +46,7 @@ def door(settings: Settings, environment: Environment, version: int | None) -> D
         return Door(0, "", "", True, "it was started by hand")
     session = aws.session(settings, environment, "deploy")
     package = packages.of_version(session, environment.group, version)
-    last = next(iter(approval.decisions(package.reason)), None)
+    last = next(iter(decisions.read(package.reason)), None)
     if package.status != "Approved" or last is None or last.what != "approved" or not last.run:
         who = last.who if last else ""
         return Door(version, who, "", True, f"{package.name} is {package.status} by the registry's own door")

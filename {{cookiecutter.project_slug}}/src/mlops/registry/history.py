@@ -11,7 +11,7 @@ from mlops import aws
 from mlops.contest import switch
 from mlops.errors import NotFound
 from mlops.hosting import inventory, logbook
-from mlops.registry import approval, packages
+from mlops.registry import decisions, packages
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
@@ -79,7 +79,7 @@ def registry_events(package: ModelPackage) -> Iterator[Event]:
         yield event(package, "adopted", package.created, package.metadata.get("adopted_by", ""), why)
     else:
         yield event(package, "promoted" if source else "registered", package.created, who, why)
-    for decision in approval.decisions(package.reason):
+    for decision in decisions.of(package):
         if carried and decision.when and decision.when < package.created:
             continue  # it is told of the version that this one is a copy of
         what = decision.what or package.status.lower()

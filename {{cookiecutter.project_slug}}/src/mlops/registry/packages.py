@@ -3,7 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -18,6 +18,12 @@ Status = Literal["Approved", "PendingManualApproval", "Rejected"]
 
 PAGE = 100
 """Versions in one answer of ListModelPackages, its maximum: 1,000 versions take ten calls."""
+
+MOST_KEYS = 50
+"""Keys that a version's CustomerMetadataProperties may have, after botocore's shape of it."""
+
+VALUE_LIMIT = 256
+"""Characters of a value in it."""
 
 DESCRIPTION = re.compile(r"^fingerprint (?P<fingerprint>[0-9a-f]{64}) (commit (?P<commit>[0-9a-f]{40})|adopted)$")
 """What the description of a version says: a listing holds it, while the metadata costs a call for each version."""
@@ -280,10 +286,21 @@ def appeared(session: boto3.Session, group: str, fingerprint: str, after: int) -
         delay *= 2
 
 
-def set_status(session: boto3.Session, package: ModelPackage, status: Status, reason: str) -> ModelPackage:
-    """Set the approval status of a version with the reason for it."""
+def set_status(
+    session: boto3.Session,
+    package: ModelPackage,
+    status: Status,
+    reason: str,
+    said: dict[str, str] | None = None,
+    gone: Sequence[str] = (),
+) -> ModelPackage:
+    """Set the approval status of a version with the reason for it, and what else its metadata says from then on."""
     with aws.explained("UpdateModelPackage", package.arn):
         aws.client(session, "sagemaker").update_model_package(
-            ModelPackageArn=package.arn, ModelApprovalStatus=status, ApprovalDescription=reason
+            ModelPackageArn=package.arn,
+            ModelApprovalStatus=status,
+            ApprovalDescription=reason,
+            **({"CustomerMetadataProperties": said} if said else {}),
+            **({"CustomerMetadataPropertiesToRemove": list(gone)} if gone else {}),
         )
     return describe(session, package.arn)

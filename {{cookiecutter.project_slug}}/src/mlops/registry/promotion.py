@@ -9,7 +9,7 @@ from mlops import actor, aws, storage
 from mlops.contest import trial
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.quality import gate, rejudgement, verdicts
-from mlops.registry import packages, places, registration
+from mlops.registry import decisions, packages, places, registration
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
 
@@ -142,7 +142,7 @@ def copied(
     artefact = places.artefact(target, source.fingerprint, source.digest)
     storage.copy(session, source.artefact, artefact, source.digest, target.kms_key)
     passed = registration.gate_files(session, target, source.fingerprint, decision)
-    kept = {key: value for key, value in source.metadata.items() if key not in OF_ONE_VERSION}
+    kept = {key: value for key, value in source.metadata.items() if is_of_copies(key)}
     metadata = {**kept, **passed, "promoted_from": source.arn, "promoted_by": actor.tag()}
     if commit:
         metadata[packages.PROMOTED_COMMIT] = commit
@@ -168,6 +168,11 @@ def copied(
         CustomerMetadataProperties=metadata,
         **parameters,
     )
+
+
+def is_of_copies(key: str) -> bool:
+    """Whether what a version's metadata says under a key is true of its copies too."""
+    return key not in OF_ONE_VERSION and not key.startswith(decisions.ARCHIVED)
 
 
 def way_of_adopted(target: Environment, source: ModelPackage, there: ModelPackage | None) -> str:

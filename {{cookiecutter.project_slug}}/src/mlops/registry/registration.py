@@ -10,7 +10,7 @@ import boto3
 
 from mlops import actor, aws, storage
 from mlops.errors import DigestMismatch, Failure
-from mlops.quality import checks, gate, predictions, rescoring, verdicts
+from mlops.quality import gate, predictions, rescoring, thresholds, verdicts
 from mlops.quality.verdicts import Decision
 from mlops.registry import modelcard, packages, places
 from mlops.registry.packages import ModelPackage
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from mlops.compute.jobs import TrainedModel
     from mlops.registry.lineage import Lineage
 
-KEYS = 50
-"""Keys in CustomerMetadataProperties, as the service counts them."""
-
 KEY_LIMIT = 128
-VALUE_LIMIT = 256
+"""Characters of a key in a version's CustomerMetadataProperties."""
 
 
 def register(
@@ -55,7 +52,7 @@ def register(
             job did not make this artefact.
         DigestMismatch: the artefact is not the one that was trained.
     """
-    checks.gate(model.metrics, settings.gate)
+    thresholds.gate(model.metrics, settings.gate)
     session = aws.session(settings, environment, "train")
     if existing := packages.find(session, environment.group, lineage.fingerprint):
         return existing
@@ -127,7 +124,7 @@ def gate_files(
     content = verdicts.document(decision)
     uri = places.beside(environment, fingerprint, hashlib.sha256(content).hexdigest(), verdicts.FILE)
     storage.write(session, uri, content, environment.kms_key)
-    return {key: allowed(value, VALUE_LIMIT) for key, value in verdicts.metadata(decision, uri).items()}
+    return {key: allowed(value, packages.VALUE_LIMIT) for key, value in verdicts.metadata(decision, uri).items()}
 
 
 def statistics(baseline: str) -> dict[str, str]:
@@ -140,8 +137,8 @@ def metadata(
 ) -> dict[str, str]:
     """Where a model came from, within the service's limits; the model card holds what does not fit.
 
-    Room stays for what is added later: from where and by whom it came, since when it serves as challenger, when it was
-    verified, and all that the gate may say.
+    Room stays for what is added later: from where and by whom it came, from when until when it serves as challenger,
+    when it was verified, and all that the gate may say.
     """
     origin = {
         "fingerprint": lineage.fingerprint,
@@ -165,10 +162,10 @@ def metadata(
         if bound is not None
     }
     parameters = {f"parameter.{name}": value for name, value in lineage.parameters.items()}
-    found = {allowed(key, KEY_LIMIT): allowed(value, VALUE_LIMIT) for key, value in
+    found = {allowed(key, KEY_LIMIT): allowed(value, packages.VALUE_LIMIT) for key, value in
              {**origin, **values, **parameters, **bounds}.items() if value}  # fmt: skip
     free = 6 + len(set(verdicts.KEYS) - found.keys())
-    return dict(list(found.items())[: KEYS - free])
+    return dict(list(found.items())[: packages.MOST_KEYS - free])
 
 
 def number(value: float) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 from mlops import github
 from mlops.compute.durations import JobTime
-from mlops.quality.checks import Verdict
+from mlops.quality import verdicts
+from mlops.quality.thresholds import Verdict
 from mlops.reporting.report import Metric, Report, metrics_of, parameters_of
 from mlops.settings.project import FILE
 
@@ -88,7 +89,9 @@ def comparison(report: Report) -> str:
     found = report.decision
     if not found.get("judgements"):
         return f"Gate: {text(found['note'])}." if found.get("note") else ""
+    overruled = report.package.metadata.get(verdicts.OVERRULED) if report.package else None
     lines = [
+        *([f"**Overruled** by {text(overruled)}.", ""] if overruled else []),
         f"Against {cell(found['against'])} on {found['common']} of the {found['rows']} rows of the test set; a gain "
         f"above 0 is better, the intervals hold together with {found['confidence']:.0%}. What serves: "
         f"{text((found.get('answers') or {}).get('how') or 'its stored answers')}.",
@@ -119,12 +122,12 @@ def data_table(report: Report) -> str:
     return "\n\n".join(each for each in tables if each)
 
 
-def verdict_table(what: str, verdicts: list[dict[str, Any]]) -> str:
+def verdict_table(what: str, found: list[dict[str, Any]]) -> str:
     """Values against their limits."""
-    if not verdicts:
+    if not found:
         return ""
     lines = [row(what, "this model", "gate"), row("---", "---:", "---")]
-    for each in verdicts:
+    for each in found:
         said = "passed" if each["passed"] else "**refused**"
         value = NOTHING if each["value"] is None else f"{each['value']:.4g}"
         lines.append(row(cell(each["metric"]), value, f"{each['side'].replace('_', ' ')} {each['limit']:.4g}: {said}"))

@@ -10,8 +10,8 @@ from mlops import aws, github
 from mlops.compute import durations
 from mlops.compute.durations import JobTime
 from mlops.errors import Failure, NotFound
-from mlops.quality import checks, gate, verdicts
-from mlops.quality.checks import Verdict
+from mlops.quality import gate, thresholds, verdicts
+from mlops.quality.thresholds import Verdict
 from mlops.registry import lineage, packages
 from mlops.registry.lineage import Lineage
 from mlops.registry.packages import ModelPackage
@@ -91,7 +91,7 @@ def report(settings: Settings, environment: Environment) -> Report:
         why_not=why_not,
         earlier=run if run != github.run_url() and settings.before(environment) is None else "",
         metrics=metrics,
-        gate=checks.verdicts(metrics, settings.gate) if metrics else [],
+        gate=thresholds.verdicts(metrics, settings.gate) if metrics else [],
         served=[
             served(session, settings, environment, contender, package)
             for each in readable(settings, environment)

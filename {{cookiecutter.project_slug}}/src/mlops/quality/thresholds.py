@@ -1,4 +1,4 @@
-"""The quality gate: what a model's metrics have to reach before it is registered."""
+"""Thresholds: what a model's metrics have to reach before it is registered."""
 
 import math
 from collections.abc import Mapping, Sequence
