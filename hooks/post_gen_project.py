@@ -134,7 +134,8 @@ def tracked_data(answers: Answers) -> Problem | None:
     fields = f"- md5: {folder}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: raw\n"
     pointer.write_text(f"outs:\n{fields}", encoding="utf-8", newline="\n")
     Path("data/.gitignore").write_text("/raw\n", encoding="utf-8", newline="\n")
-    say(f"  data/raw is tracked by DVC ({len(files)} files, version {folder[:8]})")
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    say(f"  data/raw is tracked by DVC ({count}, version {folder[:8]})")
     return None
 
 

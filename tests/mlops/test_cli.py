@@ -40,6 +40,39 @@ def test_help_lists_every_command(help_text, command):
     assert f"\n  {command} " in help_text
 
 
+def test_help_cuts_no_sentence_and_has_an_example_for_each_command_on_a_line_of_its_own(help_text):
+    from typer.main import get_command
+
+    from mlops.cli import app
+
+    found = dict(get_command(app).commands)
+    groups = {name: found.pop(name) for name in list(found) if hasattr(found[name], "commands")}
+    for name, group in groups.items():
+        found |= {f"{name} {each}": command for each, command in group.commands.items()}
+
+    assert "..." not in help_text.replace("[ARGS]...", "")
+    assert set(COMMANDS) - set(found) == set(groups) & set(COMMANDS)
+    for name, command in found.items():
+        what, _, example = command.help.partition("\n\n\b\nExample: ")
+        assert command.short_help == " ".join(what.split()) != ""
+        assert example.startswith(f"mlops {name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [[], ["groups"]])
+def test_a_group_of_commands_alone_shows_its_help_line_by_line(tmp_path, group):
+    done = mlops(tmp_path, *group)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Usage: {' '.join(['mlops', *group])} [OPTIONS] COMMAND")
+    assert "\nCommands:\n" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_wrong_option_leads_to_the_help_of_its_command(tmp_path):
+    assert "(mlops groups create --help lists what there is)" in mlops(tmp_path, "groups", "create", "--x").stderr
+
+
 WRONG = [
     (["nonsense"], "No such command 'nonsense'"),
     (["deploy"], "Missing option '--env'"),

@@ -1,6 +1,7 @@
 """The command line: names, help and what is printed; every decision is made in the modules beside this one."""
 
 import gc
+import inspect
 import signal
 import sys
 import traceback
@@ -26,6 +27,12 @@ app.add_typer(registry.group_commands, name="groups")
 app.add_typer(setup.bootstrap_commands, name="bootstrap")
 app.add_typer(infra.commands, name="infra")
 app.add_typer(laptop.sandbox_commands, name="sandbox")
+for group in app.registered_groups:
+    for command in group.typer_instance.registered_commands if group.typer_instance else []:
+        # In the list of commands the whole sentence, not cut; in a command's own help the example on a line of its own.
+        what, _, example = (inspect.getdoc(command.callback) or "").partition("Example: ")
+        command.short_help = " ".join(what.split())
+        command.help = f"{what.strip()}\n\n\b\nExample: {example}"
 
 UsageError = typer.BadParameter.__mro__[1]
 """What Typer raises for a wrong option or argument; it exports only its subclass."""
@@ -69,8 +76,12 @@ def explain(error: Exception) -> int:
         display.error(str(error))
         return error.exit_code
     if isinstance(error, UsageError):
-        message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
-        display.error(f"{message} (mlops --help lists what there is)")
+        text = str(error.format_message())  # type: ignore[attr-defined]
+        if text.startswith("Usage: "):  # a group of commands alone, whose help is the answer
+            print(text, file=sys.stderr)
+            return 2
+        path = getattr(getattr(error, "ctx", None), "command_path", "mlops")
+        display.error(f"{' '.join(text.split())} ({path} --help lists what there is)")
         return 2
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -7,9 +7,7 @@ import typer
 from mlops import display
 from mlops.cli.options import EnvironmentOption, JsonFlag
 
-commands = typer.Typer(
-    help="Plan and apply a change of infra/, as the workflow infra does.", no_args_is_help=True, rich_markup_mode=None
-)
+commands = typer.Typer(help="Plan and apply infra/, as its workflow does.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @commands.command("plan")

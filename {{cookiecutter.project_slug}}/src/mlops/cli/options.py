@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mlops.settings.project import Environment, Settings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-EnvironmentOption = Annotated[str, typer.Option("--env", help="An environment of mlops.yaml.")]
+EnvironmentOption = Annotated[str, typer.Option("--env", metavar="NAME", help="An environment of mlops.yaml.")]
 VersionOption = Annotated[int | None, typer.Option("--version", min=1, help="A version; the newest when not given.")]
 GroupOption = Annotated[
     str | None,

@@ -84,7 +84,9 @@ def adopt(
 
 @group_commands.command("create")
 def create_groups(
-    env: Annotated[list[str] | None, typer.Option("--env", help="Only this environment's; may be repeated.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", metavar="NAME", help="Only this environment's; may be repeated.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Create the model groups that are not there; after a switch of the scenario, move what serves into them.

@@ -267,8 +267,12 @@ def transform(
 @app.command()
 def predictions(
     env: EnvironmentOption = "prod",
-    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day; today, in UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=[DAY], metavar="YYYY-MM-DD", help="First day; a week ago.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=[DAY], metavar="YYYY-MM-DD", help="Last day; today, in UTC.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("predictions"),
     group: GroupOption = None,
     json: JsonFlag = False,
@@ -287,8 +291,12 @@ def predictions(
 @app.command()
 def compare(
     env: EnvironmentOption = "prod",
-    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day; a week ago.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day; today, in UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=[DAY], metavar="YYYY-MM-DD", help="First day; a week ago.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=[DAY], metavar="YYYY-MM-DD", help="Last day; today, in UTC.")
+    ] = None,
     requests: Annotated[int, typer.Option(min=1, help="How many captured requests at most.")] = 500,
     labels: Annotated[
         Path | None, typer.Option(help="CSV: request_id, label, and row where there are several.")

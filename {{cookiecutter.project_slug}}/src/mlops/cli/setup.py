@@ -27,7 +27,8 @@ AdoptFlag = Annotated[
     bool, typer.Option("--adopt", help="Take over what is there already and not the project's own: change it too.")
 ]
 EnvironmentsOption = Annotated[
-    list[str] | None, typer.Option("--env", help="An environment; may be repeated. All of the account when not given.")
+    list[str] | None,
+    typer.Option("--env", metavar="NAME", help="An environment; may be repeated. All of the account when not given."),
 ]
 
 
@@ -59,7 +60,9 @@ def carry_out(steps: "Sequence[Step]", only_plan: bool, yes: bool, as_json: bool
 def bootstrap_github(
     reviewer: Annotated[
         list[str] | None,
-        typer.Option("--reviewer", help="Who approves for production: LOGIN or ORG/TEAM; may be repeated."),
+        typer.Option(
+            "--reviewer", metavar="NAME", help="Who approves for production: LOGIN or ORG/TEAM; may be repeated."
+        ),
     ] = None,
     registry: Annotated[bool, typer.Option("--registry", help="Approve in the registry, not on GitHub.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
@@ -96,7 +99,9 @@ def bootstrap_aws(
 def bootstrap_app(
     profile: Annotated[
         list[str] | None,
-        typer.Option("--profile", help="ACCOUNT=PROFILE, for an account of which the credentials are not."),
+        typer.Option(
+            "--profile", metavar="NAME", help="ACCOUNT=PROFILE, for an account that the credentials are not of."
+        ),
     ] = None,
     only_plan: PlanFlag = False,
     yes: YesFlag = False,
