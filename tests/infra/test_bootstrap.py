@@ -253,5 +253,5 @@ def test_the_doctor_names_what_an_empty_account_lacks_and_the_fix(desk: Desk) ->
     found = {check["what"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 1
     assert not found["role churn-prod-approve"]["passed"]
-    assert found["model group churn-prod-champion"]["fix"] == "mlops groups create"
+    assert found["model group churn-prod-champion"]["fix"] == "mlops groups create --env prod"
     assert "mlops bootstrap aws" in found["alarms of churn-prod-challenger"]["fix"]

@@ -1,5 +1,6 @@
 """Accounts: credentials of one account see and make only what is in it, and say what they left."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from mlops.errors import Failure
 from mlops.hosting import deployment
 from mlops.registry import groups, history, status
 from mlops.settings.project import Settings
+from mlops.setup import account, infrastructure
 
 
 @pytest.fixture
@@ -43,6 +45,30 @@ def test_groups_of_two_accounts_are_made_with_the_credentials_of_each(
     made = groups.create(on_accounts, [on_accounts.environment("prod")])
 
     assert [each.name for each in made] == ["churn-prod"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [None, "of an account that prod has left"])
+def test_a_group_that_the_next_account_can_not_read_is_not_right_and_bootstrap_mends_it(
+    world: Any, on_accounts: Settings, policy: str | None
+) -> None:
+    dev, client = on_accounts.environment("dev"), world.client(world.dev)
+    client.delete_model_package_group(ModelPackageGroupName=dev.group)
+    client.create_model_package_group(ModelPackageGroupName=dev.group)
+    if policy:
+        former = json.dumps(groups.policy(on_accounts, dev, dev.group, ["333333333333"]))
+        client.put_model_package_group_policy(ModelPackageGroupName=dev.group, ResourcePolicy=former)
+    session = aws.base(on_accounts, dev)
+
+    step = account.groups_step(on_accounts, session, dev)
+    doubt = infrastructure.group(session, on_accounts, dev, dev.group)
+
+    assert (step.deed, step.detail) == ("change", "churn-dev: who may read")
+    assert (doubt.passed, doubt.found) == (False, "its policy does not let 222222222222 read")
+    assert step.act is not None
+    step.act()
+    assert account.groups_step(on_accounts, session, dev).deed == "keep"
+    assert infrastructure.group(session, on_accounts, dev, dev.group).passed
 
 
 def test_the_credentials_of_another_account_are_refused_before_anything_is_looked_for(

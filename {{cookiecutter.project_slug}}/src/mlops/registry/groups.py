@@ -71,25 +71,34 @@ def create_group(session: boto3.Session, settings: Settings, environment: Enviro
         except ClientError as error:
             if "already exists" not in aws.reason(error).lower():
                 raise
-    # The next environment promotes from it, and the first one compares a new model with what serves here.
-    readers = [each for each in (settings.after(environment), settings.environments[0]) if each is not None]
-    accounts = sorted({each.account for each in readers} - {environment.account})
-    if accounts:
-        allow_reading(client, policy(settings, environment, name, accounts), name)
+    if not is_readable(session, settings, environment, name):
+        wanted = policy(settings, environment, name, readers(settings, environment))
+        with aws.explained("PutModelPackageGroupPolicy", name):
+            client.put_model_package_group_policy(ModelPackageGroupName=name, ResourcePolicy=json.dumps(wanted))
 
 
-def allow_reading(client: Any, wanted: dict[str, Any], name: str) -> None:
-    """Set a group's policy, when it is another one."""
+def readers(settings: Settings, environment: Environment) -> list[str]:
+    """The other accounts that read an environment's groups.
+
+    The next environment promotes from them, and the first one compares a new model with what serves here.
+    """
+    reading = [each for each in (settings.after(environment), settings.environments[0]) if each is not None]
+    return sorted({each.account for each in reading} - {environment.account})
+
+
+def is_readable(session: boto3.Session, settings: Settings, environment: Environment, name: str) -> bool:
+    """Whether a group that is there has the policy by which other accounts read it, where others do."""
+    accounts = readers(settings, environment)
+    if not accounts:
+        return True
     with aws.explained("GetModelPackageGroupPolicy", name):
         try:
-            found = json.loads(client.get_model_package_group_policy(ModelPackageGroupName=name)["ResourcePolicy"])
+            found = aws.client(session, "sagemaker").get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
             if "cannot find" not in aws.reason(error).lower() and not aws.is_missing(error):
                 raise
-            found = None
-    if found != wanted:
-        with aws.explained("PutModelPackageGroupPolicy", name):
-            client.put_model_package_group_policy(ModelPackageGroupName=name, ResourcePolicy=json.dumps(wanted))
+            return False
+    return bool(json.loads(found["ResourcePolicy"]) == policy(settings, environment, name, accounts))
 
 
 def policy(settings: Settings, environment: Environment, name: str, accounts: list[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from mlops.setup import (
 )
 from mlops.setup.health import Check
 from mlops.setup.plan import Step
+from mlops.setup.plan import deed as to_do
 
 COMMAND = "mlops bootstrap aws"
 DVC_SECONDS = 3600
@@ -210,12 +211,14 @@ def infrastructure_step(
 def groups_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:
     """The step that makes an environment's model groups, with the policies that let the next one read."""
     names = ", ".join(environment.group_names)
-    right = all(infrastructure.group_is_there(session, name) for name in environment.group_names)
+    there = all(infrastructure.group_is_there(session, name) for name in environment.group_names)
+    right = there and all(groups.is_readable(session, settings, environment, name) for name in environment.group_names)
 
     def act() -> None:
         groups.create(settings, [environment])
 
-    return Step(f"model groups of {environment.name}", "keep" if right else "make", names, act)
+    deed = to_do(there, right, own=True)
+    return Step(f"model groups of {environment.name}", deed, f"{names}{': who may read' * (deed == 'change')}", act)
 
 
 def data_step(settings: Settings, session: boto3.Session, environment: Environment) -> Step:

@@ -6,6 +6,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from mlops import aws
+from mlops.registry import groups
 from mlops.settings.project import Environment, Settings
 from mlops.setup import buckets, roles
 from mlops.setup.health import Check
@@ -28,7 +29,7 @@ def checks(settings: Settings, session: boto3.Session, environment: Environment,
         *roles.checks(settings, session, environment, subject),
         *key(session, environment),
         *alarms(session, environment),
-        *(group(session, name) for name in environment.group_names),
+        *(group(session, settings, environment, name) for name in environment.group_names),
     ]
 
 
@@ -70,10 +71,14 @@ def alarms(session: boto3.Session, environment: Environment) -> Iterator[Check]:
         yield Check(what, not missing, f"missing {', '.join(missing)}" if missing else ", ".join(wanted), MAKE)
 
 
-def group(session: boto3.Session, name: str) -> Check:
-    """A model group."""
-    there = group_is_there(session, name)
-    return Check(f"model group {name}", there, "" if there else "not there", GROUPS)
+def group(session: boto3.Session, settings: Settings, environment: Environment, name: str) -> Check:
+    """A model group: there, and open to the accounts that read it."""
+    fix = f"{GROUPS} --env {environment.name}"
+    if not group_is_there(session, name):
+        return Check(f"model group {name}", False, "not there", fix)
+    right = groups.is_readable(session, settings, environment, name)
+    accounts = " and ".join(groups.readers(settings, environment))
+    return Check(f"model group {name}", right, "" if right else f"its policy does not let {accounts} read", fix)
 
 
 def group_is_there(session: boto3.Session, name: str) -> bool:
