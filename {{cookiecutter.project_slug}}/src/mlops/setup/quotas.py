@@ -52,7 +52,8 @@ def needed(settings: Settings, environments: Sequence[Environment]) -> dict[str,
         for each in environment.contenders:
             match each.endpoint:
                 case Endpoint() as endpoint:
-                    needs[f"{endpoint.instance_type} for endpoint usage"] += 2 * endpoint.instances
+                    most = max(endpoint.instances, endpoint.autoscaling.max if endpoint.autoscaling else 0)
+                    needs[f"{endpoint.instance_type} for endpoint usage"] += 2 * most
                 case Batch() as batch:
                     needs[f"{batch.instance_type} for transform job usage"] += batch.instances
     return dict(needs)
