@@ -276,6 +276,11 @@ REFUSED = [
     ({"gate": [{"metric": "roc_auc", "at_least": 0.9, "at_most": 1.0}]}, "give at_least or at_most, one of them"),
     ({"network": {"subnets": [], "security_groups": ["sg-0a"]}}, "mlops.yaml: network.subnets is []"),
     ({"kms_key": "my-key"}, "mlops.yaml: kms_key is 'my-key'"),
+    (
+        {"kms_key": "arn:aws:kms:eu-west-1:111111111111:alias/models"},
+        "mlops.yaml: kms_key is 'arn:aws:kms:eu-west-1:111111111111:alias/models': is an alias, and no role's right to "
+        "it is one to the key: give the key's own ARN",
+    ),
     ({"environments.2.kms_key": "my-key"}, "mlops.yaml: environments.prod.kms_key is 'my-key'"),
     ({"environments.2.roles": {"deployer": "x"}}, "mlops.yaml: environments.prod.roles.deployer is no setting"),
     ({"environments.2.roles": {"deploy": "a role"}}, "mlops.yaml: environments.prod.roles.deploy is 'a role'"),

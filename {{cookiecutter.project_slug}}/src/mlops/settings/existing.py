@@ -1,8 +1,9 @@
 """Settings of what exists already in AWS, and takes the place of what infrastructure code would make."""
 
+import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 from mlops.settings.criteria import Model
 
@@ -17,8 +18,17 @@ RoleName = Annotated[
 ]
 RolePath = Annotated[str, StringConstraints(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)*$", max_length=512)]
 KeyArn = Annotated[
-    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9_/-]+$")
+    str,
+    StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_/-]+$"),
+    BeforeValidator(lambda given: no_alias(given)),
 ]
+
+
+def no_alias(given: object) -> object:
+    """A key by its own name: policies of IAM that name an alias grant nothing of its key."""
+    if isinstance(given, str) and re.fullmatch("(arn:.*:)?alias/.*", given):
+        raise ValueError("is an alias, and no role's right to it is one to the key: give the key's own ARN, …:key/…")
+    return given
 
 
 class Roles(Model):
