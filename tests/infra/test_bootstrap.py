@@ -171,6 +171,28 @@ def administrator() -> boto3.Session:
 
 
 @pytest.mark.slow
+def test_the_functions_code_that_is_planned_is_that_of_now(desk: Desk) -> None:
+    zipped, values = (desk.folder / "infra" / name for name in ("build/lambdas.zip", "environments/feature.tfvars"))
+    old, given = zipped.read_bytes(), values.read_text()
+    (desk.folder / "lambdas").mkdir()
+    package = "from pathlib import Path\nPath('infra/build/lambdas.zip').write_bytes(b'of now')\n"
+    (desk.folder / "lambdas" / "package.py").write_text(package)
+    desk.plan("bootstrap", "aws", "--env", "feature")
+    assert zipped.read_bytes() == old, "nothing wants the functions"
+
+    values.write_text(given.replace("# functions ", "functions "))
+    desk.plan("bootstrap", "aws", "--env", "feature")
+    built = zipped.read_bytes()
+    (desk.folder / "lambdas" / "package.py").write_text("raise SystemExit('no uv here')\n")
+    refused = desk.mlops("bootstrap", "aws", "--env", "feature", "--yes")
+
+    zipped.write_bytes(old)
+    values.write_text(given)
+    assert built == b"of now"
+    assert (refused.returncode, "python -m lambdas.package: no uv here" in refused.stderr) == (1, True)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_an_empty_account_to_one_that_is_in_order_and_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     meant = ("--env", "feature")

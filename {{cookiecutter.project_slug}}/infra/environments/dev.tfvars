@@ -8,5 +8,5 @@ environment = "dev"
 # monthly_budget_usd   = 200
 # permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
 # latency_limit_ms     = 1000
-# functions            = true # `uv run python -m lambdas.package` builds their zip first
+# functions            = true # `mlops bootstrap aws` builds their zip
 # slack_secret         = "churn-slack" # told what the checks of an endpoint found: docs/monitoring.md

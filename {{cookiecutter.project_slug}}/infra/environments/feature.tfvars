@@ -7,4 +7,4 @@ environment = "feature"
 # notification_email   = "team@example.com"
 # monthly_budget_usd   = 200
 # permissions_boundary = "arn:aws:iam::111111111111:policy/boundary"
-# functions            = true # `uv run python -m lambdas.package` builds their zip first
+# functions            = true # `mlops bootstrap aws` builds their zip

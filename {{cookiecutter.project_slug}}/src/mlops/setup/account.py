@@ -59,6 +59,9 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
         if plan[0].deed == "leave":
             why = "the bucket for its state is not the project's"
             plan += [Step(f"infrastructure of {each.name}", "leave", why) for each in here]
+        elif any(handover.uses_functions(settings, each) for each in here):
+            # What lies in infra/build/ may be months old, and would be uploaded as it is.
+            handover.zipped(settings, told)
         for environment in here if plan[0].deed != "leave" else []:
             trust = repository_step(settings, environment, subject)
             people = asked(settings, environment) if subject else None
