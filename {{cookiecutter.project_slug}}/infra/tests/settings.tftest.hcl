@@ -102,6 +102,13 @@ run "a_network_is_entered_and_may_have_endpoints" {
   }
 
   assert {
+    condition = toset(keys(aws_vpc_endpoint.interface)) == toset([
+      "sagemaker.api", "sagemaker.runtime", "sts", "logs", "monitoring", "kms", "ecr.api", "ecr.dkr",
+    ])
+    error_message = "A service that jobs, endpoints or pulls of images need has no way in."
+  }
+
+  assert {
     condition     = alltrue([for each in aws_vpc_endpoint.interface : each.private_dns_enabled && length(each.subnet_ids) == 1])
     error_message = "An endpoint is not in the settings' subnets, or not found by its usual name."
   }
@@ -115,6 +122,61 @@ run "a_budget_is_made_where_its_limit_is_given" {
   assert {
     condition     = one(aws_budgets_budget.month[*].limit_amount) == "200"
     error_message = "There is no budget of 200 dollars."
+  }
+
+  assert {
+    condition = {
+      for each in aws_budgets_budget.month[0].notification : each.notification_type => each.threshold
+    } == { ACTUAL = 80, FORECASTED = 100 }
+    error_message = "Nobody is told when the budget runs out."
+  }
+}
+
+run "data_outlive_a_mistake" {
+  command = plan
+
+  variables { environment = "feature" }
+
+  assert {
+    condition = (
+      alltrue([for each in aws_s3_bucket.environment : !each.force_destroy]) && length(aws_s3_bucket.environment) == 1 &&
+      !aws_ecr_repository.images[0].force_delete && aws_secretsmanager_secret.github_app[0].recovery_window_in_days == 30
+    )
+    error_message = "A destroy takes data, images or the App's key with it."
+  }
+}
+
+run "what_endpoints_are_held_to_outlives_a_mistake" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.checks[0].deletion_protection_enabled
+    error_message = "The table may be deleted."
+  }
+}
+
+run "whoever_wants_to_be_told_is" {
+  command = plan
+
+  variables { notification_email = "team@example.com" }
+
+  assert {
+    condition     = one(aws_sns_topic_subscription.email[*].protocol) == "email" && one(aws_sns_topic_subscription.email[*].endpoint) == "team@example.com"
+    error_message = "Nobody subscribes to the topic."
+  }
+}
+
+run "a_provider_that_is_there_is_not_made_again" {
+  command = plan
+
+  variables {
+    environment          = "feature"
+    create_oidc_provider = false
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "AWS has one provider of an address in an account."
   }
 }
 
