@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlops import display
-from mlops.cli.options import EnvironmentOption, JsonFlag, connected, opened
+from mlops.cli.options import EnvironmentOption, JsonFlag, connected, meant, opened
 from mlops.errors import BadInput, Failure
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(
     from mlops.laptop import sandbox
     from mlops.retraining.waiting import StillTraining
 
-    environment = project.environment(env)
+    project, environment = meant(env, None, serves=False)
     sandbox.connect(project, warm=True)
     # Only the session of a workflow's role ends; at a desk one may wait as long as it takes.
     until = time.monotonic() + access.longest_wait(project) if github.active() else math.inf
@@ -91,7 +91,7 @@ def register(
     from mlops.registry import lineage, registration
     from mlops.retraining.waiting import StillTraining
 
-    project, environment = opened(env)
+    project, environment = opened(env, serves=False)
     origin = lineage.of(project)
     model = jobs.trained_model(project, environment)
     who, run = actor.who(), github.run_url()

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlops.errors import BadInput
+
 if TYPE_CHECKING:
     from mlops.settings.project import Environment, Settings
 
@@ -26,24 +28,38 @@ def connected(warm: bool = False) -> "Settings":
     return project
 
 
-def opened(environment: str, warm: bool = False, group: str | None = None) -> "tuple[Settings, Environment]":
+def opened(
+    environment: str, warm: bool = False, group: str | None = None, serves: bool | None = None
+) -> "tuple[Settings, Environment]":
     """The project of this folder and one of its environments, with this process pointed at its AWS.
 
     Args:
         environment: its name in mlops.yaml.
         warm: the command asks endpoints, so a sandbox prepares for them.
         group: as whose the environment is meant, the champion's or the challenger's.
+        serves: whether it has to be one that serves, and not the first, which trains; None takes any.
     """
     from mlops.laptop import sandbox
 
-    project, chosen = meant(environment, group)
+    project, chosen = meant(environment, group, serves)
     sandbox.connect(project, warm)
     return project, chosen
 
 
-def meant(environment: str, group: str | None) -> "tuple[Settings, Environment]":
-    """The same without AWS, which a command that may yet be refused has no use for."""
+def meant(environment: str, group: str | None, serves: bool | None = None) -> "tuple[Settings, Environment]":
+    """The same without AWS, which a command that may yet be refused has no use for.
+
+    Raises:
+        BadInput: there is no such environment or group, or it has no such duty.
+    """
     from mlops.settings import project as settings
 
     project = settings.load()
-    return project, project.environment(environment).contender(group)
+    chosen = project.environment(environment)
+    first = project.before(chosen) is None
+    if serves and first:
+        others = " or ".join(each.name for each in project.environments[1:])
+        raise BadInput(f"--env is {chosen.name}, where models are trained and none serves; give {others}")
+    if serves is False and not first:
+        raise BadInput(f"--env is {chosen.name}; models are trained in {project.environments[0].name}: give that")
+    return project, chosen.contender(group)

@@ -76,7 +76,7 @@ def adopt(
     """
     from mlops.registry import adoption
 
-    project, environment = opened(env, group=group)
+    project, environment = opened(env, group=group, serves=True)
     found = adoption.adopt(project, environment, endpoint, by, reason, display.progress)
     what = "" if found.changed else " already, nothing to do"
     display.show(found, f"adopted: {endpoint} is {found.group} version {found.version} ({found.status}){what}", json)

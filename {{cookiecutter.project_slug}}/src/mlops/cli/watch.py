@@ -27,7 +27,7 @@ def monitor(
     from mlops.errors import BadInput, Failure
     from mlops.monitoring import monitoring
 
-    project, environment = opened(env, group=group)
+    project, environment = opened(env, group=group, serves=True)
     asked = [environment] if group else environment.contenders
     if labels and len(asked) > 1:
         raise BadInput("--labels belong to one endpoint: give --group champion or challenger with them")

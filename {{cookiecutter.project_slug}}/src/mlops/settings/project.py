@@ -84,7 +84,7 @@ class Environment(Model):
             raise BadInput(f"--group is {group!r}; give champion or challenger")
         if not self.groups:
             raise BadInput(
-                f"--group is 'challenger', which {self.name} does not have: only the last environment has one, with "
+                f"a challenger is meant, which {self.name} does not have: only the last environment has one, with "
                 f"scenario: advanced in {FILE}"
             )
         given = self.challenger.endpoint if self.challenger else inherited(champion.endpoint)
