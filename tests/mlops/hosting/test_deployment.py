@@ -12,7 +12,7 @@ import yaml
 
 from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import alarms, deployment, endpoints, rollouts
+from mlops.hosting import alarms, choice, deployment, endpoints, rollouts
 from mlops.registry import approval, decisions, history, packages, status
 
 
@@ -62,7 +62,9 @@ def test_a_version_that_waits_holds_no_approved_one_back(world: Any) -> None:
     result = deployment.deploy(world.settings, world.prod, world.progress)
 
     assert result.version == 1
-    assert "churn-prod version 2 waits for approval" in " ".join(world.said)
+    waits = choice.waiting(world.settings, world.prod)
+    assert waits == "churn-prod version 2 waits for approval: mlops approve --env prod --by NAME --reason WHY"
+    assert choice.waiting(world.settings, world.dev) == ""
 
 
 def test_what_was_rejected_is_not_deployed(world: Any) -> None:
@@ -221,6 +223,8 @@ def test_a_rollback_that_nobody_watched_is_not_rolled_out_again(world: Any) -> N
 
 
 def test_the_contract_is_held_and_its_breaks_are_named(world: Any) -> None:
+    with pytest.raises(NotFound, match="there is no endpoint churn-dev; mlops deploy --env dev makes it"):
+        contract.verify(world.settings, world.dev, world.progress)
     world.in_dev("first")
     deployment.deploy(world.settings, world.dev, world.progress)
 

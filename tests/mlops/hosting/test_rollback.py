@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.errors import BadInput, Failure, NotApproved, NotFound
+from mlops.errors import BadInput, Failure, NoSuchVersion, NotApproved, NotFound
 from mlops.hosting import choice, deployment, endpoints, logbook, rollback, rollouts, served
 from mlops.registry import approval, packages
 
@@ -236,7 +236,7 @@ def test_a_late_event_of_an_older_version_leaves_the_newest_alone_and_one_that_w
 
     with pytest.raises(NotApproved, match=r"churn-prod version 3 is PendingManualApproval: mlops approve --env prod"):
         deployment.deploy(world.settings, world.prod, world.progress, brought=3)
-    with pytest.raises(NotFound, match="churn-prod has no version 4"):
+    with pytest.raises(NoSuchVersion, match="churn-prod has no version 4"):
         deployment.deploy(world.settings, world.prod, world.progress, brought=4)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlops import actor, github
 from mlops.cli import release
-from mlops.errors import BadInput, Failure, NotFound
+from mlops.errors import BadInput, Failure, NoSuchVersion, NotFound
 from mlops.registry import approval, decisions, history, packages
 from mlops.registry.decisions import Decision
 
@@ -27,8 +27,10 @@ def test_an_approval_says_who_when_and_why(world: Any) -> None:
 def test_approving_twice_is_approving_once(world: Any) -> None:
     world.promote(world.in_dev().fingerprint, world.prod)
     first = approval.approve(world.settings, world.prod, by="somebody", why="good")
+    said: list[str] = []
 
-    assert approval.approve(world.settings, world.prod, by="another", why="too") == first
+    assert approval.approve(world.settings, world.prod, by="another", why="too", told=said.append) == first
+    assert said == ["approved already, by somebody: churn-prod version 1; nothing was changed"]
 
 
 def test_an_older_version_that_waits_is_not_meant(world: Any) -> None:
@@ -58,7 +60,7 @@ def test_a_rejected_version_is_approved_by_its_number_and_keeps_its_story(world:
 def test_a_review_on_github_leaves_what_was_decided_meanwhile(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setattr(github, "review", lambda gate, state: github.Review("ines", "it was good last week"))
-    monkeypatch.setattr(release, "meant", lambda env, group: (world.settings, world.prod))
+    monkeypatch.setattr(release, "meant", lambda env, group, serves: (world.settings, world.prod))
     world.promote(world.in_dev().fingerprint, world.prod)
     first = approval.reject(world.settings, world.prod, by="somebody", why="wrong data")
 
@@ -201,7 +203,7 @@ def test_nobody_approves_without_a_name_and_a_reason(world: Any, by: str, why: s
 def test_a_version_that_is_not_there_is_named(world: Any) -> None:
     world.promote(world.in_dev().fingerprint, world.prod)
 
-    with pytest.raises(NotFound, match="churn-prod has no version 9; it has 1"):
+    with pytest.raises(NoSuchVersion, match="churn-prod has no version 9; it has 1"):
         approval.approve(world.settings, world.prod, by="somebody", why="good", version=9)
 
 

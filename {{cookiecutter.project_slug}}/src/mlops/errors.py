@@ -27,3 +27,9 @@ class NotVerified(Failure):
 
 class NotFound(Failure):
     """SageMaker or S3 does not have what a command needs; the message says how it comes into being."""
+
+
+class NoSuchVersion(NotFound):
+    """A group has no version of the number that was given: input that is not allowed, so exit code 2."""
+
+    exit_code = 2

@@ -110,6 +110,7 @@ def answered(
     """
     if not isinstance(environment.endpoint, Batch):
         session = aws.session(settings, environment, "deploy")
+        endpoints.there(session, environment)
         for request in requests:
             yield request, ask(session, environment.endpoint_name, request)
         return

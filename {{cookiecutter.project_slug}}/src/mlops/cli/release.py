@@ -98,14 +98,17 @@ def decide(
     from mlops.laptop import sandbox
     from mlops.registry import approval
 
-    project, environment = meant(env, group)
+    project, environment = meant(env, group, serves=True)
     from_review = not (by or reason)
     by, reason = reviewed(environment.approval_environment, what, by, reason)
     sandbox.connect(project)
     decision = approval.approve if what == "approved" else approval.reject
     run = github.run_id() if from_review else ""
-    package = decision(project, environment, by=by, why=reason, version=version, only_waiting=from_review, run=run)
-    display.show(package, f"{what}: {package.group} version {package.version}, by {by}", json)
+    said: list[str] = []
+    package = decision(
+        project, environment, by=by, why=reason, version=version, only_waiting=from_review, run=run, told=said.append
+    )
+    display.show(package, said[0] if said else f"{what}: {package.name}, by {by}", json)
 
 
 @app.command()
@@ -146,13 +149,15 @@ def deploy(
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
     from mlops.hosting import choice, deployment
 
-    project, environment = opened(env, warm=True, group=group)
+    project, environment = opened(env, warm=True, group=group, serves=True)
     brought = choice.version_of(version, environment) if version else None
     result = deployment.deploy(project, environment, display.progress, brought)
     changed = str(result.brought).lower()
     display.write_outputs({"endpoint": result.endpoint, "version": str(result.version), "changed": changed})
     what = f"in {result.seconds:.0f} s" if result.changed else "already, nothing to do"
     display.show(result, f"deployed: {result.endpoint} serves version {result.version}, {what}", json)
+    if waits := choice.waiting(project, environment):
+        display.warning(waits)
 
 
 @app.command()
@@ -168,7 +173,7 @@ def verify(
     """Check an endpoint: its contract, the checks in tests/endpoint, its load. Example: mlops verify --env dev"""
     from mlops.checks import verification
 
-    project, environment = opened(env, warm=True, group=group)
+    project, environment = opened(env, warm=True, group=group, serves=True)
     check = verification.verify_or_go_back if or_rollback else verification.verify
     with verification.judge(project, environment, display.progress, of_version) as own:
         found = check(project, environment, display.progress, own)
@@ -185,7 +190,7 @@ def rollback(
     """Go back to the version that served before, and reject this one. Example: mlops rollback --env prod"""
     from mlops.hosting import rollback as way_back
 
-    project, environment = opened(env, warm=True, group=group)
+    project, environment = opened(env, warm=True, group=group, serves=True)
     result = way_back.rollback(project, environment, display.progress, to)
     said = f"rolled back: {result.endpoint} serves version {result.version}"
     if not result.changed:
@@ -203,7 +208,7 @@ def teardown(
     """Delete an endpoint; versions stay, and deploy brings it back. Example: mlops teardown --env dev --confirm NAME"""
     from mlops.hosting import teardown as end
 
-    project, environment = opened(env, group=group)
+    project, environment = opened(env, group=group, serves=True)
     result = end.teardown(project, environment, confirm, display.progress)
     what = "is deleted" if result.deleted else "was not there"
     again = f"mlops deploy {environment.options} brings it back"
@@ -219,7 +224,7 @@ def schedule(
     """Stop an environment's endpoints, or start them as they were. Example: mlops schedule stop --env dev"""
     from mlops.hosting import schedule as hours
 
-    project, environment = opened(env, warm=what == "start")
+    project, environment = opened(env, warm=what == "start", serves=True)
     deed = hours.begin if what == "start" else hours.end
     changes = deed(project, environment, display.progress)
     display.show(changes, "\n".join(f"{each.endpoint}: {each.done}" for each in changes), json)
@@ -239,7 +244,7 @@ def predict(
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise BadInput(f"file is {file}: {error.strerror}; give a CSV or JSON file") from error
-    project, environment = opened(env, warm=True, group=group)
+    project, environment = opened(env, warm=True, group=group, serves=True)
     content_type = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
     accept = "application/json" if json else content_type
     answer = endpoints.predict(project, environment, body, content_type, accept)
@@ -257,7 +262,7 @@ def transform(
     """Send whole files through the newest approved version. Example: mlops transform cases.csv --env prod"""
     from mlops.hosting import batch
 
-    project, environment = opened(env, warm=True, group=group)
+    project, environment = opened(env, warm=True, group=group, serves=True)
     result = batch.transform(project, environment, source, output, display.progress)
     rows = sum(count or 0 for count in result.rows.values())
     what = f"{rows} rows of {len(result.rows)} files by version {result.version}"
@@ -280,7 +285,7 @@ def predictions(
     """Write what an endpoint was asked and answered as Parquet by day. Example: mlops predictions --env prod"""
     from mlops.monitoring import predictionlog
 
-    project, environment = opened(env, group=group)
+    project, environment = opened(env, group=group, serves=True)
     last = (until or datetime.now(UTC)).date()
     first = since.date() if since else last - timedelta(days=6)
     log = predictionlog.write(project, environment, first, last, output, display.progress)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from mlops import aws, git
 from mlops.compute import checkout, dataset, jobs, pipeline, stages
 from mlops.display import Progress
-from mlops.errors import BadInput, Failure, NotFound
+from mlops.errors import BadInput, Failure, NoSuchVersion
 from mlops.registry import lineage, packages
 from mlops.settings.project import Environment, Settings
 
@@ -88,8 +88,9 @@ def metadata_of(settings: Settings, package_arn: str) -> dict[str, str]:
     try:
         answer = aws.client(session, "sagemaker").describe_model_package(ModelPackageName=package_arn)
     except ClientError as error:
-        kind = NotFound if aws.is_missing(error) else Failure
-        raise kind(f"DescribeModelPackage {package_arn}: {aws.reason(error)}") from error
+        if aws.is_missing(error):
+            raise NoSuchVersion(f"package is {package_arn!r}, which is not there; mlops history lists them") from error
+        raise Failure(f"DescribeModelPackage {package_arn}: {aws.reason(error)}") from error
     return dict(answer.get("CustomerMetadataProperties") or {})
 
 

@@ -2,12 +2,12 @@
 
 import boto3
 
+from mlops import aws
 from mlops.contest import trial
-from mlops.display import Progress
 from mlops.errors import BadInput, NotApproved, NotFound
 from mlops.hosting import endpoints, served
 from mlops.registry import approval, decisions, packages
-from mlops.registry.packages import ModelPackage
+from mlops.registry.packages import Entry, ModelPackage
 from mlops.settings.project import Environment, Settings
 
 
@@ -15,14 +15,13 @@ class Overtaken(Exception):
     """What was waited for took long enough for another version, or another run, to come first: it is chosen anew."""
 
 
-def chosen(session: boto3.Session, environment: Environment, brought: int | None, progress: Progress) -> ModelPackage:
+def chosen(session: boto3.Session, environment: Environment, brought: int | None) -> ModelPackage:
     """The version to deploy now.
 
     Args:
         session: may look at the group.
         environment: whose group it is.
         brought: the version that the caller has brought there, if any.
-        progress: told of one that waits.
 
     Raises:
         NotFound: the group is empty, or has not the version that was brought.
@@ -30,7 +29,7 @@ def chosen(session: boto3.Session, environment: Environment, brought: int | None
     """
     if brought is not None:
         refuse_unapproved(session, environment, brought)
-    return approved(session, environment, progress)
+    return approved(session, environment)
 
 
 def refuse_overtaken(session: boto3.Session, environment: Environment, package: ModelPackage) -> None:
@@ -46,7 +45,7 @@ def refuse_overtaken(session: boto3.Session, environment: Environment, package: 
         raise Overtaken(f"version {package.version} was rejected meanwhile")
 
 
-def approved(session: boto3.Session, environment: Environment, progress: Progress) -> ModelPackage:
+def approved(session: boto3.Session, environment: Environment) -> ModelPackage:
     """The newest version that is approved; one that came later and waits does not stand in its way.
 
     Raises:
@@ -58,16 +57,24 @@ def approved(session: boto3.Session, environment: Environment, progress: Progres
     if newest is None:
         raise NotFound(f"{group} is empty; mlops promote --to {environment.name} brings a model into it")
     package = packages.newest(session, group, "Approved")
-    if newest.status == "PendingManualApproval":
-        waits = f"{group} version {newest.version} waits for approval: "
-        waits += f"mlops approve {environment.options} --by NAME --reason WHY"
-        if package is None:
-            raise NotApproved(waits)
-        progress(waits)
+    if package is None and newest.status == "PendingManualApproval":
+        raise NotApproved(asking(environment, newest))
     if package is None:
         raise NotApproved(f"{group} has no approved version; the newest, {newest.version}, is {newest.status}")
     packages.refuse_unmade(package)
     return package
+
+
+def waiting(settings: Settings, environment: Environment) -> str:
+    """That the newest version waits for approval, while an older one serves; empty when it does not wait."""
+    newest = next(packages.entries(aws.session(settings, environment, "deploy"), environment.group), None)
+    return asking(environment, newest) if newest and newest.status == "PendingManualApproval" else ""
+
+
+def asking(environment: Environment, version: Entry) -> str:
+    """That a version waits, and the command that approves it."""
+    command = f"mlops approve {environment.options} --by NAME --reason WHY"
+    return f"{version.group} version {version.version} waits for approval: {command}"
 
 
 def refuse_unapproved(session: boto3.Session, environment: Environment, version: int) -> None:

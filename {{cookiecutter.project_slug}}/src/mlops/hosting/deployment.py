@@ -57,7 +57,7 @@ def deploy(settings: Settings, environment: Environment, progress: Progress, bro
     endpoint = environment.endpoint_name
     while True:
         session = aws.session(settings, environment, "deploy")
-        package = choice.chosen(session, environment, brought, progress)
+        package = choice.chosen(session, environment, brought)
         try:
             if isinstance(environment.endpoint, Batch):
                 rejudgement.refuse_worse(session, settings, environment, package, progress)

@@ -104,6 +104,17 @@ def state(session: boto3.Session, endpoint: str) -> State | None:
     )
 
 
+def there(session: boto3.Session, environment: Environment) -> State:
+    """The state of an environment's endpoint, which is asked next.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if (found := state(session, name := environment.endpoint_name)) is None:
+        raise NotFound(f"there is no endpoint {name}; mlops deploy {environment.options} makes it")
+    return found
+
+
 def in_service(session: boto3.Session, endpoint: str) -> bool:
     """Whether an endpoint answers, and nothing is going on with it."""
     found = state(session, endpoint)
@@ -307,9 +318,7 @@ def predict(settings: Settings, environment: Environment, body: bytes, content_t
         raise BadInput(f"{environment.label} is of kind batch: mlops transform FILE {environment.options}")
     session = aws.session(settings, environment, "deploy")
     endpoint = environment.endpoint_name
-    found = state(session, endpoint)
-    if found is None:
-        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
+    found = there(session, environment)
     try:
         answer = invoke(session, endpoint, body, content_type, accept)
     except ClientError as error:

@@ -7,7 +7,7 @@ import boto3
 
 from mlops import actor, aws
 from mlops.contest import trial
-from mlops.errors import BadInput, Failure, NotFound
+from mlops.errors import BadInput, Failure, NoSuchVersion, NotFound
 from mlops.hosting import alarms, autoscaling, endpoints, inventory, logbook, rollouts, served, shadows
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.registry import decisions, packages
@@ -247,7 +247,7 @@ def chosen(
                 f"{environment.group} version {to} is {entry.status}; to go back to it: "
                 f"mlops approve {environment.options} --version {to} --by NAME --reason WHY"
             )
-    raise NotFound(f"{environment.group} has no version {to}")
+    raise NoSuchVersion(f"{environment.group} has no version {to}")
 
 
 def reject(

@@ -4,6 +4,7 @@ import boto3
 
 from mlops import aws
 from mlops.contest import trial
+from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.quality import verdicts
 from mlops.registry import decisions, packages
@@ -20,6 +21,7 @@ def approve(
     version: int | None = None,
     only_waiting: bool = False,
     run: str = "",
+    told: Progress = lambda line: None,
 ) -> ModelPackage:
     """Approve a waiting version, so that it can be deployed. Approving it again changes nothing.
 
@@ -31,6 +33,7 @@ def approve(
         version: its number; the newest when None. A rejected version is approved by its number only.
         only_waiting: leave a version alone that was decided on: who reviews a run has seen it wait, however long ago.
         run: of GitHub, whose reviewers decide, and which deploys what they approve.
+        told: who decided, when that was done before and nothing is changed.
 
     Raises:
         NotFound: there is no such version, or the newest one does not wait.
@@ -38,7 +41,7 @@ def approve(
         BadInput: who or why is empty.
         Failure: it does not wait any more, and only one that waits is meant.
     """
-    return decide(settings, environment, "Approved", by, why, version, only_waiting, run)
+    return decide(settings, environment, "Approved", by, why, version, only_waiting, run, told)
 
 
 def reject(
@@ -49,9 +52,10 @@ def reject(
     version: int | None = None,
     only_waiting: bool = False,
     run: str = "",
+    told: Progress = lambda line: None,
 ) -> ModelPackage:
     """Reject a version, so that it is never deployed again; see `approve`."""
-    return decide(settings, environment, "Rejected", by, why, version, only_waiting, run)
+    return decide(settings, environment, "Rejected", by, why, version, only_waiting, run, told)
 
 
 def decide(
@@ -63,6 +67,7 @@ def decide(
     version: int | None,
     only_waiting: bool = False,
     run: str = "",
+    told: Progress = lambda line: None,
 ) -> ModelPackage:
     """Set the status of the version that was asked for, unless it has it."""
     by, why = one_line(by), one_line(why)
@@ -72,11 +77,14 @@ def decide(
     session = aws.session(settings, environment, "approve")
     package = chosen(session, environment, status, version)
     if package.status == status:
+        last = next(iter(decisions.read(package.reason)), None)
+        who = f", by {last.who}" if last and last.who else ""
+        told(f"{status.lower()} already{who}: {package.name}; nothing was changed")
         return package
     if only_waiting and package.status != "PendingManualApproval":
-        last = next(map(str, decisions.read(package.reason)), "nobody said why")
+        why_so = next(map(str, decisions.read(package.reason)), "nobody said why")
         raise Failure(
-            f"{package.name} was decided meanwhile ({package.status}; {last}); "
+            f"{package.name} was decided meanwhile ({package.status}; {why_so}); "
             f"to decide on it again: {again(environment, status, package)} --by WHO --reason WHY"
         )
     if status == "Approved":

@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from mlops import aws
-from mlops.errors import Failure, NotFound
+from mlops.errors import Failure, NoSuchVersion, NotFound
 
 Status = Literal["Approved", "PendingManualApproval", "Rejected"]
 
@@ -170,7 +170,7 @@ def of_version(session: boto3.Session, group: str, version: int) -> ModelPackage
     """The version of a number.
 
     Raises:
-        NotFound: the group has no such version.
+        NoSuchVersion: the group has none of that number.
     """
     numbers = []
     for entry in entries(session, group):
@@ -178,7 +178,7 @@ def of_version(session: boto3.Session, group: str, version: int) -> ModelPackage
             return describe(session, entry.arn)
         numbers.append(entry.version)
     has = f"it has {', '.join(map(str, numbers[:10]))}" if numbers else "it is empty"
-    raise NotFound(f"{group} has no version {version}; {has}")
+    raise NoSuchVersion(f"{group} has no version {version}; {has}")
 
 
 def describe(session: boto3.Session, arn: str) -> ModelPackage:
