@@ -260,6 +260,20 @@ def terraform_configuration(terraform_program: str, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="session")
+def rights_of_dispatch() -> Callable[[str, str], set[tuple[str, str]]]:
+    """What the function that starts workflows may do: it is run with that alone, and Terraform gives it no more."""
+
+    def rights(account: str, prefix: str) -> set[tuple[str, str]]:
+        here = f"eu-west-1:{account}"
+        secret = f"arn:aws:secretsmanager:{here}:secret:churn-github-app-??????"
+        table = f"arn:aws:dynamodb:{here}:table/{prefix}-events"
+        items = {(f"dynamodb:{verb}Item", table) for verb in ("Get", "Put", "Update", "Delete")}
+        return {("secretsmanager:GetSecretValue", secret), *items}
+
+    return rights
+
+
+@pytest.fixture(scope="session")
 def rights_of_checks() -> Callable[[str, str, list[str]], set[tuple[str, str]]]:
     """What the function that checks endpoints may do: it is run with that alone, and Terraform gives it no more."""
 

@@ -123,7 +123,9 @@ def test_only_its_rules_may_call_the_function(applied: Any, environment: str) ->
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_function_has_rights_to_its_own_things_only(applied: Any, terraform: Any, environment: str) -> None:
+def test_the_function_has_rights_to_its_own_things_only(
+    applied: Any, terraform: Any, rights_of_dispatch: Any, environment: str
+) -> None:
     name = f"churn-{environment}-dispatch"
     iam = applied.client("iam", environment)
     document = iam.get_role_policy(RoleName=name, PolicyName="mlops")["PolicyDocument"]
@@ -136,12 +138,10 @@ def test_the_function_has_rights_to_its_own_things_only(applied: Any, terraform:
     }
 
     here, key = f"eu-west-1:{account}", terraform.outputs(environment)["key"]
-    table = f"arn:aws:dynamodb:{here}:table/churn-{environment}-events"
     assert granted == {
         ("logs:CreateLogStream", f"arn:aws:logs:{here}:log-group:/aws/lambda/{name}:*"),
         ("logs:PutLogEvents", f"arn:aws:logs:{here}:log-group:/aws/lambda/{name}:*"),
-        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{here}:secret:churn-github-app-??????"),
-        *((f"dynamodb:{action}Item", table) for action in ("Get", "Put", "Update", "Delete")),
+        *rights_of_dispatch(account, f"churn-{environment}"),
         ("sqs:SendMessage", f"arn:aws:sqs:{here}:{name}-failed"),
         ("kms:Decrypt", key),
         ("kms:GenerateDataKey", key),

@@ -38,6 +38,11 @@ def test_destroy_leaves_nothing_but_keys_that_wait_for_their_deletion(applied: A
         assert applied.client("ecr", environment).describe_repositories()["repositories"] == []
         assert applied.client("dynamodb", environment).list_tables()["TableNames"] == []
         assert applied.client("secretsmanager", environment).list_secrets()["SecretList"] == []
+        assert applied.client("lambda", environment).list_functions()["Functions"] == []
+        assert applied.client("sqs", environment).list_queues().get("QueueUrls", []) == []
+        assert applied.client("events", environment).list_rules()["Rules"] == []
+        assert applied.client("scheduler", environment).list_schedules()["Schedules"] == []
+        assert applied.client("logs", environment).describe_log_groups()["logGroups"] == []
     for environment, key in keys.items():
         found = applied.client("kms", environment).describe_key(KeyId=key)["KeyMetadata"]
         assert found["KeyState"] == "PendingDeletion"

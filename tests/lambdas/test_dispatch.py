@@ -1,8 +1,10 @@
-"""Events of AWS start workflows: the right one, once, and nothing else does."""
+"""Events of AWS start workflows: the right one, once, and nothing else does; under the function's rights alone."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import urllib.request
 import uuid
 from typing import Any
 
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 ARN = "arn:aws:sagemaker:eu-west-1:222222222222:model-package/churn-prod"
 TABLE, SECRET = "churn-prod-events", "churn-github-app"
+ROLE = "arn:aws:iam::222222222222:role/churn-prod-dispatch"
 
 
 def event(kind: str, detail: dict[str, Any], source: str = "aws.sagemaker") -> dict[str, Any]:
@@ -54,9 +57,24 @@ def alarm(name: str = "churn-prod-drift", state: str = "ALARM") -> dict[str, Any
     return event("CloudWatch Alarm State Change", detail, "aws.cloudwatch")
 
 
+def document(*statements: dict[str, Any]) -> str:
+    """A policy of IAM."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
 @pytest.fixture(scope="module")
-def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
-    """The function, with the table and the secret that Terraform and bootstrap make."""
+def dispatch(functions: Any, cloud: Any, github_app: Any, rights_of_dispatch: Any) -> Any:
+    """The function under its role, with the table and the secret that Terraform and bootstrap make."""
+    name, iam = ROLE.rpartition("/")[2], cloud.client("iam")
+    rights = [
+        {"Effect": "Allow", "Action": action, "Resource": resource}
+        for action, resource in sorted(rights_of_dispatch("222222222222", "churn-prod"))
+    ]
+    root = {"AWS": "arn:aws:iam::222222222222:root"}
+    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="mlops", PolicyDocument=document(*rights))
+    given = cloud.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="function")["Credentials"]
     cloud.client("dynamodb").create_table(
         TableName=TABLE, BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -65,7 +83,10 @@ def dispatch(functions: Any, cloud: Any, github_app: Any) -> Any:
     cloud.client("secretsmanager").create_secret(Name=SECRET, SecretString=github_app.secret())
     return functions(
         "lambdas.dispatch.handler",
-        **cloud.variables(),
+        AWS_ENDPOINT_URL=cloud.url,
+        AWS_ACCESS_KEY_ID=given["AccessKeyId"],
+        AWS_SECRET_ACCESS_KEY=given["SecretAccessKey"],
+        AWS_SESSION_TOKEN=given["SessionToken"],
         ENVIRONMENT="prod", PREFIX="churn-prod", GROUPS="churn-prod,churn-prod-challenger",
         TRAINS="true", DRIFT_ALARMS="churn-prod-drift",
         EVENTS_TABLE=TABLE, APP_SECRET=SECRET, GITHUB_REPOSITORY="acme/churn", GITHUB_REF="main",
@@ -200,3 +221,23 @@ def test_the_workflow_that_is_started_takes_these_inputs(
     assert inputs.keys() <= taken.keys()
     assert all(value in taken[name].get("options", [value]) for name, value in inputs.items())
     assert [name for name, each in taken.items() if each.get("required") and name not in inputs] == []
+
+
+def test_every_right_of_the_function_is_used(dispatch: Any, github: Any, cloud: Any, rights_of_dispatch: Any) -> None:
+    github.faults.append(500)
+    assert dispatch(approved(900)).error is not None
+    assert [dispatch(approved(900)).result for _ in range(2)] == [{"started": "approved.yml"}] * 2
+
+    with urllib.request.urlopen(f"{cloud.url}/_sandbox/calls", timeout=30) as answer:
+        calls = [
+            each for each in json.loads(answer.read()) if ":assumed-role/churn-prod-dispatch/" in each["principal"]
+        ]
+    used = {(f"{each['service']}:{each['operation']}", each["resource"]) for each in calls}
+    unused = {
+        (action, resource)
+        for action, resource in rights_of_dispatch("222222222222", "churn-prod")
+        if not any(name == action and fnmatch.fnmatch(arn, resource) for name, arn in used)
+    }
+    # Powertools' documentation asks for it: it reads where DynamoDB does not hand back what it refuses to overwrite.
+    assert {action for action, _ in unused} == {"dynamodb:GetItem"}
+    assert all(each["allowed"] for each in calls)

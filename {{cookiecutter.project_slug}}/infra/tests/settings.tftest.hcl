@@ -10,6 +10,7 @@ variables {
   monthly_budget_usd   = null
   notification_email   = null
   people               = {}
+  delete_data          = false
 }
 
 run "every_role_has_the_path_and_the_boundary" {
