@@ -9,12 +9,8 @@ from typing import Any
 from mlops.workflows.documents import Document, Repository
 from static.swaps import inside, nodes, swaps
 
-LISTS = {"permissions", "outputs", "inputs", "env", "with", "concurrency", "environment"}
-"""Keys whose entries are forgotten one by one."""
-
-WHOLE = {"permissions", "needs", "if", "environment", "concurrency", "outputs", "env", "with", "timeout-minutes", "id"}
-"""Keys that are forgotten as a whole."""
-
+FOR_PEOPLE = {"description", "run-name"}
+"""Keys that nothing but people reads."""
 
 OPERATORS = {"==": "!=", "!=": "==", "&&": "||", "||": "&&", "!cancelled()": "always()"}
 """What in a condition is taken for what else, wherever it stands."""
@@ -71,15 +67,17 @@ def replaced(node: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 def places(document: Document) -> Iterator[tuple[Any, ...]]:
-    """Where something may be forgotten: whole keys, their entries, and whole steps."""
+    """Where something may be forgotten: every key, and every step."""
     for place, node in nodes(document):
-        key = place[-1] if place else ""
         if isinstance(node, dict):
-            yield from ((*place, each) for each in node if each in WHOLE)
-            if key in LISTS:
-                yield from ((*place, each) for each in node)
-        if isinstance(node, list) and key in {"steps", "branches", "types", "needs", "options"}:
+            yield from ((*place, each) for each in node if each not in FOR_PEOPLE and not is_title((*place, each)))
+        if isinstance(node, list):
             yield from ((*place, index) for index in range(len(node)))
+
+
+def is_title(place: tuple[Any, ...]) -> bool:
+    """Whether a name is that of a step or a workflow, for people."""
+    return place[-1] == "name" and (len(place) == 1 or place[-3:-2] == ("steps",))
 
 
 def changes(document: Document) -> Iterator[tuple[str, tuple[Any, ...], Any]]:

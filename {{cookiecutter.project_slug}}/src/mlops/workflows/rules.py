@@ -132,6 +132,8 @@ def of_action(action: Document) -> Iterator[str]:
 def scripts(steps: list[Document], around: Collection[str] = ()) -> Iterator[str]:
     """Rules on scripts: what they read is handed to them, and a command that waits hears of a cancellation."""
     for step in steps:
+        if ("run" in step) == ("uses" in step):
+            yield f"step {step.get('name', step.get('id'))} neither runs nor uses anything, or both"
         script = step.get("run", "")
         for match in COMMAND.finditer(script):
             if match["name"] != "roles" and not script.startswith("exec "):
