@@ -142,27 +142,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Hold what roles have asked for against tests/rights.txt, once all processes are through."""
+    """Hold what roles have asked for against tests/rights.txt, once all processes are through.
+
+    When all tests have run and passed, a difference fails the run; a part of them makes use of less.
+    """
     if hasattr(session.config, "workerinput"):
         return
     folder = Path(os.environ.pop(rights.FOLDER))
     found, options = rights.recorded(folder), session.config.option
     shutil.rmtree(folder)
     everything = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    chosen = options.keyword or options.markexpr or options.collectonly
-    whole = everything and not chosen and exitstatus == pytest.ExitCode.OK
+    # --last-failed comes with the cache, which may be switched off.
+    chosen = options.keyword or options.markexpr or options.collectonly or options.deselect or getattr(options, "lf", 0)
+    passed = everything and not chosen and exitstatus == pytest.ExitCode.OK
+    # What is skipped, for a tool that is not there, would have asked for something too.
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    whole = bool(passed and not getattr(reporter, "stats", {}).get("skipped"))
     if "WRITE_RIGHTS" in os.environ:
         rights.keep(found.used if whole else found.used | rights.kept())
     session.config.stash[RIGHTS] = rights.problems(found, whole)
-    strict = "STRICT_RIGHTS" in os.environ
-    if strict and session.config.stash[RIGHTS] and session.exitstatus == pytest.ExitCode.OK:
+    if passed and session.config.stash[RIGHTS]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say what the roles have asked for that is not as it is written down."""
     if problems := config.stash.get(RIGHTS, []):
-        terminalreporter.section("rights: WRITE_RIGHTS=1 writes tests/rights.txt anew, STRICT_RIGHTS=1 fails on this")
+        terminalreporter.section("rights: when all tests run this fails; WRITE_RIGHTS=1 writes tests/rights.txt anew")
         for problem in problems:
             terminalreporter.write_line(problem)
 

@@ -28,7 +28,6 @@ GROUP = (
 )
 DOCKER = "ECR user guide, IAM permissions for pushing an image: docker makes the calls"
 LOGS = "the end of the log of a job that failed is told, of whatever kind: src/mlops/compute/attempts.py"
-CANCELLED = "a command that is cancelled stops the job it waits for, of whatever kind: src/mlops/compute/attempts.py"
 NAMED = "an alarm that the settings only name: DescribeAlarms is asked for it as for the environment's own"
 
 IMPLICIT: dict[str, str] = {
@@ -47,12 +46,6 @@ IMPLICIT: dict[str, str] = {
         for duty in ("train", "deploy")
         for action, whose in (("DescribeLogStreams", "*"), ("GetLogEvents", "log-stream:OWN"))
     },
-    "deploy sagemaker:StopProcessingJob processing-job/OWN": CANCELLED,
-    "deploy sagemaker:StopTransformJob transform-job/OWN": CANCELLED,
-    "train sagemaker:StopProcessingJob processing-job/OWN": CANCELLED,
-    "train sagemaker:ListTags processing-job/OWN": (
-        "the commits that wait for a job, of whatever kind, are its tags: src/mlops/retraining/waiting.py"
-    ),
     "prune sagemaker:DescribeModelPackage model-package/OWN/*": (
         "where the files of a version without a fingerprint lie: folders_of in src/mlops/registry/prune.py"
     ),

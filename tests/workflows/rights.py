@@ -1,7 +1,8 @@
 """What the recorded scenarios need of their roles: each grant that a call made use of, with names left out.
 
 A grant is a duty, an action and the kind of resource: `deploy sagemaker:UpdateEndpoint endpoint/OWN`. OWN is what the
-role's environment has, BEFORE and AFTER what the environments before and after it have.
+role's environment has, BEFORE and AFTER what the environments before and after it have. Behind a `#` stands why one is
+asked for only now and then: it depends on what happens first.
 
 Every sandbox in which scenarios run writes down what roles ask of it; tests/conftest.py holds that against rights.txt
 when all tests are over, for they run in several processes.
@@ -27,6 +28,9 @@ FOLDER = "ASKED_OF_SANDBOXES"
 """The variable that names the folder of the records."""
 LIST = Path(__file__).parents[1] / "rights.txt"
 """The grants that the scenarios make use of."""
+
+MARK = "  # "
+"""What stands between a grant and why it is asked for only now and then."""
 
 Grant = tuple[str, str, str]
 """A duty, an action, and a kind of resource."""
@@ -177,22 +181,33 @@ def recorded(folder: Path) -> Record:
     )
 
 
+def rows() -> dict[Grant, str]:
+    """The grants of rights.txt; with each why it is asked for only now and then, empty where it always is."""
+    found = {}
+    for line in LIST.read_text(encoding="utf-8").splitlines():
+        grant, _, why = line.partition(MARK)
+        duty, action, kind = grant.split(" ", 2)
+        found[duty, action, kind] = why
+    return found
+
+
 def kept() -> set[Grant]:
     """The grants of rights.txt."""
-    lines = LIST.read_text(encoding="utf-8").splitlines()
-    return {(duty, action, kind) for duty, action, kind in (line.split(" ", 2) for line in lines)}
+    return set(rows())
 
 
 def keep(used: Iterable[Grant]) -> None:
-    """Write rights.txt."""
-    LIST.write_text("".join(f"{' '.join(grant)}\n" for grant in sorted(used)), encoding="utf-8")
+    """Write rights.txt, with what it says of grants that are asked for only now and then."""
+    marks = {grant: f"{MARK}{why}" for grant, why in rows().items() if why}
+    lines = [f"{' '.join(grant)}{marks.get(grant, '')}\n" for grant in sorted({*used, *marks})]
+    LIST.write_text("".join(lines), encoding="utf-8")
 
 
 def problems(found: Record, whole: bool) -> list[str]:
     """What does not go with rights.txt; when not all tests ran, what they would have made use of is not missed."""
-    known = kept()
-    more = [f"not in rights.txt: {' '.join(grant)}" for grant in sorted(found.used - known)]
-    less = [f"in rights.txt, and nothing asks for it: {' '.join(grant)}" for grant in sorted(known - found.used)]
+    always = {grant for grant, why in rows().items() if not why}
+    more = [f"not in rights.txt: {' '.join(grant)}" for grant in sorted(found.used - kept())]
+    less = [f"in rights.txt, and nothing asks for it: {' '.join(grant)}" for grant in sorted(always - found.used)]
     refused = [
         f"refused: {' '.join(each)}" for each in sorted(found.refused) if not any(rule.fits(each) for rule in REFUSED)
     ]

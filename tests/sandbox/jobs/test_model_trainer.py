@@ -38,8 +38,8 @@ def trainer_of(world, tmp_path_factory):
         )
         patch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(configuration))
         from sagemaker.core.helper.session_helper import Session
+        from sagemaker.core.training.configs import Compute, OutputDataConfig, SourceCode, StoppingCondition
         from sagemaker.train import ModelTrainer
-        from sagemaker.train.configs import Compute, OutputDataConfig, SourceCode, StoppingCondition
 
         class Trainer(ModelTrainer):
             """The SDK adds a time to the name; the request that it makes may still be given another."""
@@ -75,7 +75,7 @@ def trainer_of(world, tmp_path_factory):
 
 
 def test_a_job_of_the_sdk_has_its_exact_name_channels_and_parameters(world, trainer_of):
-    from sagemaker.train.configs import InputData, MetricDefinition
+    from sagemaker.core.training.configs import InputData, MetricDefinition
 
     rows = world.put("data/sdk/rows.csv", "1,2\n")
     definitions = [MetricDefinition(name="score", regex="score=([0-9.]+)")]
@@ -91,7 +91,7 @@ def test_a_job_of_the_sdk_has_its_exact_name_channels_and_parameters(world, trai
 
 
 def test_a_failing_script_of_the_sdk_is_a_failed_job(world, trainer_of):
-    from sagemaker.train.configs import InputData
+    from sagemaker.core.training.configs import InputData
 
     rows = world.put("data/sdk/rows.csv", "1,2\n")
     trainer_of("sdk-2", fail="yes").train(
