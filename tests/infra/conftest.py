@@ -239,8 +239,8 @@ def sandbox(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def seeded(sandbox: Callable[..., Cloud]) -> Cloud:
-    """The accounts as the sandbox makes them: what the machinery is known to work with."""
+def seeded(sandbox: Callable[..., Cloud], initialised: Terraform) -> Cloud:
+    """The accounts as the sandbox makes them, of a project with infra/: what the machinery is known to work with."""
     return sandbox("--repository", REPOSITORY)
 
 

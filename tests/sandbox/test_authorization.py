@@ -167,6 +167,19 @@ def test_a_key_opens_only_to_whom_its_policy_and_their_own_allow(server, s3, ref
     server.client("iam").put_role_policy(RoleName="churn-dev-deploy", PolicyName="key", PolicyDocument=policy)
     assert reader.get_object(Bucket=DEV_BUCKET, Key="models/locked/model.tar.gz")["Body"].read() == b"secret"
 
+    # By its alias it is the same key, and a right to the alias is none.
+    kms.create_alias(AliasName="alias/locked", TargetKeyId=key)
+    alias = f"{key.partition(':key/')[0]}:alias/locked"
+    put = {"Bucket": DEV_BUCKET, "Key": "models/locked/another", "Body": b"", "ServerSideEncryption": "aws:kms"}
+    for resource, why in [(alias, f"kms:GenerateDataKey on resource: {key}"), (key, None)]:
+        use = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": resource}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [grant, use]})
+        server.client("iam").put_role_policy(RoleName="churn-dev-deploy", PolicyName="key", PolicyDocument=policy)
+        if why:
+            assert why in refused(reader.put_object, **put, SSEKMSKeyId=alias)
+        else:
+            reader.put_object(**put, SSEKMSKeyId=alias)
+
     others = {"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "kms:*", "Resource": "*"}
     kms.put_key_policy(
         KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [others]})

@@ -20,10 +20,12 @@ LATENCY_LIMIT_MICROSECONDS = 1_000_000.0
 
 def prepare(sandbox: Sandbox) -> None:
     """Make what is missing and bring the policies up to the settings; what is there stays."""
-    described = project(sandbox.settings)
+    described = project(sandbox.settings, sandbox.infrastructure)
     for key in sorted({each.kms_key for each in described.environments if each.kms_key}):
         _key(key, json.dumps(grants.key_policy(described, key)))
     for environment in described.environments:
+        if environment.makes_key:
+            _alias(environment, described.region)
         _roles(described, environment, sandbox.repository)
         _bucket(sandbox, described, environment)
         for endpoint in environment.endpoints:
@@ -36,6 +38,9 @@ def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> N
     if backends.bucket(environment.bucket) is None:
         s3.create_bucket(environment.bucket, described.region)
         s3.put_bucket_versioning(environment.bucket, "Enabled")
+    if environment.makes_key:
+        sealed = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": environment.kms_key}
+        s3.put_bucket_encryption(environment.bucket, {"Rule": {"ApplyServerSideEncryptionByDefault": sealed}})
     bucket_policies.put(sandbox, environment.bucket, json.dumps(grants.bucket_policy(described, environment)))
 
 
@@ -144,8 +149,15 @@ def _rule(signal: Signal) -> dict[str, Any]:
     }
 
 
+def _alias(environment: Environment, region: str) -> None:
+    """The name by which the machinery finds the key that infra/ makes."""
+    name, kms = f"alias/{environment.project}-{environment.name}", backends.backends("kms")[environment.account][region]
+    if kms.get_key_id_from_alias(name) is None:
+        kms.create_alias(str(environment.kms_key).rpartition("/")[2], name)
+
+
 def _key(arn: str, policy: str) -> None:
-    """The key that the settings name, under that very ARN: moto gives keys names of its own."""
+    """A key that the settings name, or that infra/ makes, under that very ARN: moto gives keys names of its own."""
     if (found := backends.key(arn)) is not None:
         found.policy = policy
         return

@@ -153,7 +153,7 @@ def _decryption(bucket: str, key: str) -> list[Permission]:
     kept = backends.bucket(bucket)
     found = kept.keys.get(key) if kept else None
     name = getattr(found, "kms_key_id", None)
-    return [Permission("kms:Decrypt", name)] if name and name.startswith("arn:") else []
+    return _of_key("kms:Decrypt", name)
 
 
 def _encryption(environ: Mapping[str, str], bucket: str) -> list[Permission]:
@@ -161,5 +161,12 @@ def _encryption(environ: Mapping[str, str], bucket: str) -> list[Permission]:
     kept = backends.bucket(bucket)
     rule = (kept.encryption or {}).get("Rule", {}) if kept else {}
     default = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
-    name = environ.get(_KMS_HEADER) or default
-    return [Permission("kms:GenerateDataKey", name)] if name and name.startswith("arn:") else []
+    return _of_key("kms:GenerateDataKey", environ.get(_KMS_HEADER) or default)
+
+
+def _of_key(action: str, name: str | None) -> list[Permission]:
+    """The right to use a key: policies speak of the key, not of its alias; AWS's own is everybody's, through S3."""
+    if not name or not name.startswith("arn:") or name.endswith(":alias/aws/s3"):
+        return []
+    key = backends.key(name)
+    return [Permission(action, str(key.arn) if key else name)]

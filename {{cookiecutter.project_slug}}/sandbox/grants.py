@@ -93,7 +93,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
     if before is not None:
         statements += _bucket(before.bucket, write=False, parts=_READ_BEFORE)
         statements += _group(project, before)
-        statements += _key_before(before, environment)
+        statements += _key_before(project, before, environment)
     return _document(statements)
 
 
@@ -191,7 +191,7 @@ def key_policy(project: Project, key: str) -> dict[str, Any]:
         if environment.account != owner:
             statements.append(_key_statement({"AWS": f"arn:aws:iam::{environment.account}:root"}, list(KEY_USE)))
         after = project.after(environment)
-        if after is not None and after.account != owner:
+        if after is not None and (after.account != owner or environment.makes_key):
             statements.append(_key_statement({"AWS": after.role("deploy")}, list(_KEY_READ)))
     return _document(statements)
 
@@ -289,8 +289,14 @@ def _key(environment: Environment) -> list[Statement]:
     return [_allow(list(KEY_USE), [environment.kms_key])] if environment.kms_key else []
 
 
-def _key_before(before: Environment, environment: Environment) -> list[Statement]:
-    """Of another key than its own the role has to be told too: the key's policy may leave it to the accounts."""
+def _key_before(project: Project, before: Environment, environment: Environment) -> list[Statement]:
+    """Of another key than its own the role has to be told too: the key's policy may leave it to the accounts.
+
+    Of one that is made nobody knows the name: its policy says which it is, which is enough in the same account.
+    """
+    if before.makes_key:
+        keys = [f"arn:aws:kms:{project.region}:{before.account}:key/*"]
+        return [_allow(list(_KEY_READ), keys)] if before.account != environment.account else []
     other = before.kms_key and before.kms_key != environment.kms_key
     return [_allow(list(_KEY_READ), [str(before.kms_key)])] if other else []
 

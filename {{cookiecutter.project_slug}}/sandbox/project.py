@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,7 @@ class Environment:
     groups: tuple[str, ...]
     endpoints: tuple[str, ...]
     kms_key: str | None = None
+    makes_key: bool = False
     signals: tuple[tuple[Signal, ...], ...] = ()
     named_alarms: tuple[str, ...] = ()
     own_bucket: str | None = None
@@ -85,8 +87,13 @@ class Project:
         return self.environments[position] if position < len(self.environments) else None
 
 
-def project(settings: dict[str, Any]) -> Project:
-    """The project that mlops.yaml describes."""
+def project(settings: dict[str, Any], makes_keys: bool = False) -> Project:
+    """The project that mlops.yaml describes.
+
+    Args:
+        settings: mlops.yaml as plain data.
+        makes_keys: infrastructure code makes a key for each environment that names none.
+    """
     listed = settings["environments"]
     advanced = settings.get("scenario") == "advanced"
     return Project(
@@ -94,14 +101,22 @@ def project(settings: dict[str, Any]) -> Project:
         region=settings["region"],
         network=bool(settings.get("network")),
         environments=tuple(
-            _environment(settings, each, position == 0, advanced and position == len(listed) - 1)
+            _environment(settings, each, position == 0, advanced and position == len(listed) - 1, makes_keys)
             for position, each in enumerate(listed)
         ),
     )
 
 
-def _environment(settings: dict[str, Any], given: dict[str, Any], first: bool, contest: bool) -> Environment:
+def _environment(
+    settings: dict[str, Any], given: dict[str, Any], first: bool, contest: bool, makes_keys: bool
+) -> Environment:
     name = f"{settings['project']}-{given['name']}"
+    # The project's key is everybody's who gives no other; null is none.
+    key = given.get("kms_key", settings.get("kms_key"))
+    makes_key = makes_keys and key is None
+    if makes_key:
+        # AWS gives it a name by chance; this one is the same at every start.
+        key = f"arn:aws:kms:{settings['region']}:{given['account']}:key/{uuid.uuid5(uuid.NAMESPACE_DNS, name)}"
     served = () if first else (name, *([f"{name}-challenger"] if contest else []))
     contender = given.get("challenger") if contest else None
     alarms = [(each or {}).get("alarms") or [] for each in (given.get("endpoint"), (contender or {}).get("endpoint"))]
@@ -112,8 +127,8 @@ def _environment(settings: dict[str, Any], given: dict[str, Any], first: bool, c
         first=first,
         manual=given.get("approval") == "manual",
         groups=(f"{name}-champion", f"{name}-challenger") if contest else (name,),
-        # The project's key is everybody's who gives no other; null is none.
-        kms_key=given.get("kms_key", settings.get("kms_key")),
+        kms_key=key,
+        makes_key=makes_key,
         endpoints=served,
         signals=tuple(tuple(_signal(each) for each in own if isinstance(each, dict)) for own in alarms)[: len(served)],
         named_alarms=tuple(dict.fromkeys(each for own in alarms for each in own if isinstance(each, str))),

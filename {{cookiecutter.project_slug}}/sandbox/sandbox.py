@@ -38,6 +38,7 @@ class Sandbox:
         time_scale: seconds of AWS per second here: a wait of 60 s takes `60 / time_scale`.
         settings: mlops.yaml as plain data.
         repository: `OWNER@ID/REPO@ID` on GitHub whose workflows the roles trust, or None.
+        infrastructure: the project has infra/, which makes the keys that the settings do not name.
         asked: where it is written down what roles ask for, or None.
         on_stop: called in turn when the sandbox stops: stop processes, let go of ports.
         on_first: service → what its first request waits for, so that the start does not.
@@ -50,6 +51,7 @@ class Sandbox:
     settings: dict[str, Any]
     repository: str | None = None
     asked: Asked | None = None
+    infrastructure: bool = False
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     on_first: dict[str, Callable[[], None]] = field(default_factory=dict)
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)

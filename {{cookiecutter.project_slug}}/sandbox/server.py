@@ -118,7 +118,8 @@ def _made(options: Options) -> tuple[Sandbox, Front, Any]:
     documents = Documents(options.state / "documents.json")
     settings = yaml.safe_load(options.settings.read_text(encoding="utf-8"))
     asked = Asked(options.asked) if options.asked else None
-    sandbox = Sandbox(documents, options.state, "", options.time_scale, settings, options.repository, asked)
+    made = (options.settings.resolve().parent / "infra").is_dir()
+    sandbox = Sandbox(documents, options.state, "", options.time_scale, settings, options.repository, asked, made)
     front = Front(sandbox, _moto())
     server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=Quiet)
     sandbox.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,5 +1,6 @@
 """Projects to run: the baked one with the real data, and a small one whose scripts end at once; a sandbox for both."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -260,6 +261,15 @@ def compute_sandbox(tmp_path_factory: pytest.TempPathFactory, template_folder: P
     """One sandbox for all tests of this folder; they have different data, so none finds another's jobs."""
     folder = tmp_path_factory.mktemp("sandbox")
     (folder / "mlops.yaml").write_text(SETTINGS)
+    with opened(folder, template_folder) as cloud:
+        # The name by which the baked project, which has infra/ and names no key, finds one.
+        cloud.client("kms").create_alias(AliasName="alias/tumour-classifier-feature", TargetKeyId=KEY)
+        yield cloud
+
+
+@contextlib.contextmanager
+def opened(folder: Path, template_folder: Path) -> Iterator[Cloud]:
+    """A sandbox of the project in a folder, while it is used."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -282,14 +292,31 @@ def compute_sandbox(tmp_path_factory: pytest.TempPathFactory, template_folder: P
 @pytest.fixture(scope="session")
 def variables(compute_sandbox: Cloud) -> dict[str, str]:
     """What points a process at the sandbox, holding only the roles' rights."""
+    return pointing_at(compute_sandbox)
+
+
+def pointing_at(cloud: Cloud) -> dict[str, str]:
+    """What points a process at a sandbox, holding only the roles' rights."""
     return {
-        "AWS_ENDPOINT_URL": compute_sandbox.url,
+        "AWS_ENDPOINT_URL": cloud.url,
         "AWS_ACCESS_KEY_ID": "sandbox-111111111111",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "MLOPS_ASSUME_ROLES": "1",
     }
+
+
+@pytest.fixture
+def keyed(small: "Project", template_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The small project without a key of its own but with infra/, which makes one; a sandbox in which it has."""
+    small.replace("mlops.yaml", f"kms_key: {KEY}\n", "")
+    small.write("infra/key.tf", "")
+    small.commit("infra/ makes the key")
+    with opened(small.path, template_folder) as cloud:
+        for name, value in pointing_at(cloud).items():
+            monkeypatch.setenv(name, value)
+        yield cloud
 
 
 @pytest.fixture

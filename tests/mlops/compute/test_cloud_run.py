@@ -103,6 +103,23 @@ def test_jobs_carry_their_key_and_what_the_settings_ask_for(cloud, trained):
         }
 
 
+@pytest.mark.slow
+def test_all_that_a_run_leaves_is_under_the_key_that_infra_makes(keyed, small, progress):
+    key = keyed.client("kms").describe_key(KeyId="alias/tumour-classifier-feature")["KeyMetadata"]["Arn"]
+
+    model = jobs.run_pipeline(small.settings, small.feature, progress)
+
+    s3, bucket = keyed.client("s3"), small.feature.bucket
+    names = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert {model.artefact, model.baseline, f"{model.report}metrics.json"} <= {
+        f"s3://{bucket}/{each}" for each in names
+    }
+    sealed = {each: s3.head_object(Bucket=bucket, Key=each)["SSEKMSKeyId"] for each in names}
+    assert sealed == dict.fromkeys(names, key)
+    training = keyed.client("sagemaker").describe_training_job(TrainingJobName=model.training_job.rpartition("/")[2])
+    assert training["ResourceConfig"]["VolumeKmsKeyId"] == key  # where an alias is no key
+
+
 def test_a_job_gets_only_the_code_that_its_key_covers(cloud, session, trained):
     prefix = f"s3://tumour-classifier-feature-111111111111/jobs/{name_in(trained.said, 'prepare')}/code/"
     sent = storage.listing(session, prefix)

@@ -87,15 +87,16 @@ class Storage:
             raise NotReadable(f"{uri} is not a tar archive that can be unpacked: {problem}") from None
 
     def write(self, uri: str, content: bytes, key: str | None = None) -> None:
-        """Store an object, encrypted with a KMS key where one is given.
+        """Store an object, encrypted with a KMS key; without one SageMaker takes AWS's own, not the bucket's.
 
         Raises:
             NotReadable: the role may not write it.
         """
         bucket, name = split(uri)
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        key = key or f"arn:aws:kms:{self.region}:{self.role.split(':')[4]}:alias/aws/s3"
+        sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
         try:
-            self.s3.put_object(Bucket=bucket, Key=name, Body=content, **encryption)
+            self.s3.put_object(Bucket=bucket, Key=name, Body=content, **sealed)
         except ClientError as problem:
             raise NotReadable(f"ClientError: Artifact upload failed: {_reason(problem)} ({uri})") from None
 

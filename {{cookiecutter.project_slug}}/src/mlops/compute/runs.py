@@ -13,7 +13,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import aws, git, storage
+from mlops import aws, git, keys, storage
 from mlops.compute import attempts, images, processing, training
 from mlops.compute.attempts import Job
 from mlops.compute.container import JobRequest
@@ -163,7 +163,7 @@ def request(run: Run, stage: Stage, sources: dict[str, Source], key: str, name: 
         image=images.uri(run.recipe),
         role=run.environment.execution_role,
         bucket=bucket,
-        kms_key=run.environment.kms_key,
+        kms_key=keys.arn(run.session, run.environment),
         code=run.recipe.root / "src",
         inputs={channel: sources[path].uri for channel, path in stage.channels.items()},
         # A training job adds its name itself.

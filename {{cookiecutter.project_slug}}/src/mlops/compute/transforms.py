@@ -15,7 +15,7 @@ from mlops.compute.attempts import Job
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.registry import groups
-from mlops.settings import disks
+from mlops.settings import disks, keys
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
 
@@ -116,11 +116,11 @@ def parameters(settings: Settings, environment: Environment, wanted: Wanted, nam
     if not isinstance(batch, Batch):
         raise BadInput(f"{environment.label} is not of kind batch")
     resources: dict[str, Any] = {"InstanceType": batch.instance_type, "InstanceCount": batch.instances}
-    if key := disks.key(environment.kms_key, batch.instance_type):
+    if key := disks.key(keys.of(environment), batch.instance_type):
         resources["VolumeKmsKeyId"] = key
     output = {"S3OutputPath": f"s3://{environment.bucket}/batch/output/{name}", "Accept": wanted.accept}
-    if environment.kms_key:
-        output["KmsKeyId"] = environment.kms_key
+    if key := keys.of(environment):
+        output["KmsKeyId"] = key
     cut = {"SplitType": "Line"} if wanted.by_line else {}
     return {
         "TransformJobName": name,

@@ -18,7 +18,7 @@ from mlops.errors import BadInput, Failure, NotFound
 from mlops.monitoring import captures
 from mlops.registry import groups
 from mlops.registry.packages import ModelPackage
-from mlops.settings import disks
+from mlops.settings import disks, keys
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch, Endpoint, Serverless
 
@@ -189,7 +189,7 @@ def variant_settings(settings: Settings, environment: Environment) -> dict[str, 
     """
     match environment.endpoint:
         case Endpoint() as endpoint:
-            key = disks.key(environment.kms_key, endpoint.instance_type)
+            key = disks.key(keys.of(environment), endpoint.instance_type)
             return {
                 "InstanceType": endpoint.instance_type,
                 "InitialInstanceCount": endpoint.instances,

@@ -12,6 +12,7 @@ import boto3
 
 from mlops import storage
 from mlops.errors import Failure
+from mlops.settings import keys
 from mlops.settings.project import Environment
 from mlops.settings.serving import Capture
 
@@ -66,7 +67,7 @@ class Folder:
 
 def described(environment: Environment, capture: Capture | None) -> list[dict[str, Any]]:
     """What the settings say of capturing, for a configuration's name: nothing where nothing is captured."""
-    return [{"percent": capture.percent, "key": environment.kms_key}] if capture else []
+    return [{"percent": capture.percent, "key": keys.of(environment)}] if capture else []
 
 
 def configuration(environment: Environment, capture: Capture | None, root: str, config: str) -> dict[str, Any]:
@@ -89,8 +90,8 @@ def configuration(environment: Environment, capture: Capture | None, root: str, 
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": CSV, "JsonContentTypes": JSON},
     }
-    if environment.kms_key:
-        given["KmsKeyId"] = environment.kms_key
+    if key := keys.of(environment):
+        given["KmsKeyId"] = key
     return {"DataCaptureConfig": given}
 
 

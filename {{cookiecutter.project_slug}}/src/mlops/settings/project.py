@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from mlops.errors import BadInput
-from mlops.settings import problems, signals
+from mlops.settings import keys, problems, signals
 from mlops.settings.compute import Image, Network, Prices, Stage
 from mlops.settings.contest import Challenger, clashing, completed, inherited, undecided
 from mlops.settings.criteria import Comparison, Data, Model, Monitoring, Threshold
@@ -58,6 +58,7 @@ class Environment(Model):
     challenger: Challenger | None = None
 
     project: str = Field(default="", exclude=True, init=True)
+    keys_in: str = Field(default="", exclude=True, init=True, description="region of keys that infra/ makes; or none")
     role_path: RolePath = Field(default="/", exclude=True, init=True)
     _champion: "Environment | None" = PrivateAttr(default=None)
 
@@ -174,6 +175,7 @@ class Settings(Model):
     aws: Literal["sandbox", "account"] = "sandbox"
     repository: RepositoryName | None = Field(default=None, description="OWNER/NAME on GitHub")
     scenario: Literal["basic", "advanced"] = "basic"
+    root: Path = Field(default=Path(), exclude=True)
     kms_key: KeyArn | None = Field(default=None, description="of every environment that does not give its own")
     role_path: RolePath = Field(default="/", description="of the roles that this project makes")
     environments: tuple[Environment, ...] = Field(min_length=2, max_length=8)
@@ -189,8 +191,6 @@ class Settings(Model):
     monitoring: Monitoring = Monitoring()
     network: Network | None = None
     tags: dict[str, str] = Field(default_factory=dict, max_length=40)
-
-    root: Path = Field(default=Path(), exclude=True)
 
     @field_validator("package")
     @classmethod
@@ -216,6 +216,7 @@ class Settings(Model):
         if not isinstance(environments, list | tuple):
             return environments
         own = {"project": info.data.get("project", ""), "role_path": info.data.get("role_path", "/")}
+        own["keys_in"] = keys.made_in(info.data)
         key = {"kms_key": info.data.get("kms_key")}
         return [{**key, **each, **own} if isinstance(each, dict) else each for each in environments]
 

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from mlops import aws
 from mlops.registry import groups
+from mlops.settings import keys
 from mlops.settings.project import Environment, Settings
 from mlops.setup import buckets, roles
 from mlops.setup.health import Check
@@ -47,9 +48,9 @@ def role_is_there(session: boto3.Session, arn: str) -> bool:
 
 
 def key(session: boto3.Session, environment: Environment) -> Iterator[Check]:
-    """The key that the settings name; the one that Terraform makes is the bucket's."""
-    if environment.kms_key is not None:
-        yield buckets.of_key(session, f"key of {environment.name}", environment.kms_key, environment.kms_key)
+    """The key that the settings name, or that Terraform makes: jobs and endpoints are told it."""
+    if given := keys.of(environment):
+        yield buckets.of_key(session, f"key of {environment.name}", given, environment.kms_key)
 
 
 def alarms(session: boto3.Session, environment: Environment) -> Iterator[Check]:
