@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from mlops.settings import signals
+from mlops.settings.existing import DUTIES
+from sandbox import grants
+from sandbox.project import project as sandbox_project
+
 if TYPE_CHECKING:
     from conftest import Bake
 
@@ -52,11 +57,14 @@ def test_a_project_without_infrastructure_has_the_contract_in_its_place(bake: Ba
     assert [file.name for file in (project.path / ".github" / "workflows").glob("*infra*")] == []
     assert not {"infra", "lambdas"} & {file.partition("/")[0] for file in project.git("ls-files").splitlines()}
     contract = (project.path / "docs" / "infrastructure.md").read_text()
-    assert all(
-        f"`<project>-<environment>-{role}`" in contract
-        for role in ("execution", "train", "deploy", "approve", "destroy", "prune", "monitor", "schedule")
-    )
-    assert all(f"-{alarm}`" in contract for alarm in ("errors", "latency", "manual"))
+    assert [role for role in ("execution", *DUTIES) if f"| `<project>-<environment>-{role}` |" not in contract] == []
+    assert [alarm for alarm in signals.TAKEN if f"| `<endpoint>-{alarm}` |" not in contract] == []
+    described = sandbox_project(yaml.safe_load((project.path / "mlops.yaml").read_text()))
+    first, after, *_ = described.environments
+    reading = next(each for each in grants.deploy(described, after)["Statement"] if "s3:GetObject" in each["Action"]
+                   and any(first.bucket in arn for arn in each["Resource"]))  # fmt: skip
+    parts = " and ".join(f"`{arn.split('/')[1]}/`" for arn in reading["Resource"])
+    assert f"The deploy role of the *next* environment\nreads {parts} in it" in contract
 
 
 def test_what_is_type_checked_is_there(bake: Bake) -> None:

@@ -71,6 +71,25 @@ def test_a_group_that_the_next_account_can_not_read_is_not_right_and_bootstrap_m
     assert infrastructure.group(session, on_accounts, dev, dev.group).passed
 
 
+def test_a_key_that_lets_no_alarm_be_told_is_not_right(world: Any, on_accounts: Settings) -> None:
+    dev = on_accounts.environment("dev")
+    session = aws.base(on_accounts, dev)
+    kms = aws.client(session, "kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    named = dev.model_copy(update={"kms_key": key, "keys_in": "eu-west-1"})
+
+    silent = list(infrastructure.key(session, named))[-1]
+    services = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
+    use = {"Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
+    own = {"StringEquals": {"aws:SourceAccount": dev.account}}
+    statement = {"Effect": "Allow", "Principal": {"Service": services}, **use, "Condition": own}
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Statement": [statement]}))
+
+    assert not silent.passed
+    assert f"{key} does not let {' and '.join(services)} use it" in silent.found
+    assert [each.passed for each in infrastructure.key(session, named)] == [True, True]
+
+
 def test_the_credentials_of_another_account_are_refused_before_anything_is_looked_for(
     world: Any, on_accounts: Settings
 ) -> None:

@@ -1,6 +1,7 @@
 """What an environment needs in its account, whoever made it: examined, one line each, with what mends it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -9,11 +10,13 @@ from mlops import aws
 from mlops.registry import groups
 from mlops.settings import keys
 from mlops.settings.project import Environment, Settings
-from mlops.setup import buckets, roles
+from mlops.setup import buckets, roles, trust
 from mlops.setup.health import Check
 from mlops.setup.roles import MAKE
 
 GROUPS = "mlops groups create"
+SENDERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
+"""The services that send to the topic of the alarms."""
 
 
 def checks(settings: Settings, session: boto3.Session, environment: Environment, subject: str | None) -> list[Check]:
@@ -51,6 +54,31 @@ def key(session: boto3.Session, environment: Environment) -> Iterator[Check]:
     """The key that the settings name, or that Terraform makes: jobs and endpoints are told it."""
     if given := keys.of(environment):
         yield buckets.of_key(session, f"key of {environment.name}", given, environment.kms_key)
+    if environment.keys_in and environment.kms_key and environment.kms_key.split(":")[4] == environment.account:
+        yield notices(session, environment, environment.kms_key)
+
+
+def notices(session: boto3.Session, environment: Environment, key: str) -> Check:
+    """A key that was there before lets alarms and budgets use it: infra/ has their topic under it.
+
+    SNS drops what it can not encrypt, and nobody hears of it.
+    """
+    what, fix = f"alarms and budgets under the key of {environment.name}", "add it to the key's policy"
+    try:
+        found = aws.client(session, "kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+        mute = [each for each in SENDERS if not sends(trust.document(found), each, environment.account)]
+    except ClientError as error:
+        return Check(what, False, aws.reason(error), "see docs/infrastructure.md, Keys")
+    except trust.UnknownCondition as error:
+        return Check(what, False, str(error), "see docs/infrastructure.md, Keys")
+    told = f"{key} does not let {' and '.join(mute)} use it (kms:Decrypt, kms:GenerateDataKey*): nobody is told"
+    return Check(what, not mute, told if mute else "they may use it", fix)
+
+
+def sends(policy: Mapping[str, Any], service: str, account: str) -> bool:
+    """Whether a key's policy lets a service of AWS put messages under it for an account."""
+    asked = ("kms:Decrypt", "kms:GenerateDataKey")
+    return all(trust.lets(policy, trust.Asker("Service", service, e, {"aws:SourceAccount": account})) for e in asked)
 
 
 def alarms(session: boto3.Session, environment: Environment) -> Iterator[Check]:
