@@ -19,7 +19,7 @@ import pytest
 from mlops import aws
 from mlops.settings.project import Settings
 from mlops.settings.project import load as settings_of
-from mlops.setup import account, state
+from mlops.setup import account, inventory, state
 from mlops.setup.plan import carried_out
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
@@ -140,6 +140,24 @@ def test_a_bucket_of_that_name_with_somebodys_data_is_left_alone(desk: Desk, mon
     assert found.deed == "leave"
     assert "lacks encryption" in found.detail
     state.remove(administrator(), "theirs-terraform-111111111111")
+
+
+def test_an_environment_that_left_the_settings_before_it_was_removed_is_not_forgotten(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", desk.cloud.url)
+    project, session = settings_of(desk.folder).model_copy(update={"project": "smaller"}), administrator()
+    state.step(project, session, ACCOUNT).act()
+    bucket, s3 = state.name(project, ACCOUNT), desk.cloud.client("s3", "feature")
+    something = json.dumps({"resources": [{"type": "aws_kms_key"}]})
+    for name, held in {"dev": something, "staging": something, "before": json.dumps({"resources": []})}.items():
+        s3.put_object(Bucket=bucket, Key=f"smaller/{name}.tfstate", Body=held.encode())
+
+    stays = list(inventory.forgotten(project, session, bucket))
+    state.remove(session, bucket)
+
+    assert [each.what for each in stays] == ["environment staging"]
+    assert "write it into mlops.yaml again" in stays[0].stays
 
 
 class Killed(BaseException):

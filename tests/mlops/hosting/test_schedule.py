@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from mlops import storage
+from mlops import aws, storage
 from mlops.errors import BadInput, Failure
 from mlops.hosting import deployment, endpoints, schedule, shadows
 from mlops.hosting.teardown import teardown
 from mlops.registry import approval, status
 from mlops.settings.serving import AllAtOnce, Autoscaling, Endpoint, Shadow
+from mlops.setup import inventory
 
 RESOURCE = {
     "ServiceNamespace": "sagemaker",
@@ -233,6 +234,19 @@ def test_an_endpoint_that_was_torn_down_is_not_started(running: Any) -> None:
     teardown(running.settings, running.dev, "churn-dev", running.progress)
 
     assert (word(running)[0], do(running, "start")) == ("", "not stopped")
+
+
+def test_a_destroy_forgets_that_an_endpoint_was_stopped(running: Any) -> None:
+    do(running, "stop")
+    administrator = aws.base(running.settings, running.dev)
+
+    listed = list(inventory.serving(administrator, running.settings, running.dev, running.progress))
+    (note,) = [each for each in listed if each.what == "note that churn-dev is stopped"]
+    assert note.remove is not None
+    note.remove()
+
+    assert not schedule.kept(administrator, running.dev.bucket, "churn-dev")
+    assert do(running, "start") == "not stopped"
 
 
 def test_what_would_not_come_back_is_not_stopped(running: Any) -> None:

@@ -272,7 +272,19 @@ def checks(settings: Settings, names: Sequence[str] = ()) -> list[Check]:
     for environment in here:
         found += infrastructure.checks(settings, session, environment, subject)
     found += quotas.checks(settings, session, here)
+    found += lost(settings, session, state.name(settings, account))
     for environment in elsewhere:
         fix = "run it again with that account's credentials, or leave it out with --env"
         found.append(Check(f"environment {environment.name}", False, f"in account {environment.account}", fix))
     return found
+
+
+def lost(settings: Settings, session: boto3.Session, bucket: str) -> list[Check]:
+    """Environments that were taken out of the settings before they were removed: they cost on."""
+    try:
+        names = state.lost(settings, session, bucket) if state.exists(session, bucket) else []
+    except Failure as error:
+        return [Check("state of Terraform", False, str(error), "give credentials that may read it")]
+    fix = f"write it into {FILE} again, and before it goes from there: terraform destroy, with its values"
+    said = f"{FILE} has it no more; what was made for it is there"
+    return [Check(f"environment {name}", False, said, fix) for name in names]

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 from mlops import aws
 from mlops.display import Progress
 from mlops.errors import Failure
-from mlops.hosting import endpoints, inventory
+from mlops.hosting import endpoints, inventory, schedule
 from mlops.registry import history
-from mlops.settings.project import Environment, Settings
-from mlops.setup import account, infrastructure, state, terraform, trust
+from mlops.settings.project import FILE, Environment, Settings
+from mlops.setup import account, buckets, infrastructure, state, terraform, trust
 from mlops.setup.removal import Belonging
 
 
@@ -43,6 +43,7 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     if terraform.is_there(settings) and state.exists(session, bucket):
         for environment in reversed(here):  # the first of an account has what the others share
             found += infrastructure_of(settings, session, environment, bucket, with_data, told)
+        found += forgotten(settings, session, bucket)
         found.append(state_bucket(settings, session, bucket, here, with_data))
     else:
         found += [Belonging(f"bucket {each.bucket}", "whoever made it removes it") for each in here]
@@ -50,6 +51,13 @@ def belongings(settings: Settings, with_data: bool, told: Progress) -> list[Belo
     for each in elsewhere:
         found.append(Belonging(f"environment {each.name}", f"in account {each.account}: run it with its credentials"))
     return found
+
+
+def forgotten(settings: Settings, session: boto3.Session, bucket: str) -> Iterator[Belonging]:
+    """Environments that were taken out of the settings before they were removed: they stay, and cost."""
+    for name in state.lost(settings, session, bucket):
+        why = f"{FILE} has it no more, and all of it is there: write it into {FILE} again, and run this once more"
+        yield Belonging(f"environment {name}", why)
 
 
 def state_bucket(
@@ -74,6 +82,10 @@ def serving(
     for name in dict.fromkeys(group.removesuffix("-champion") for group in groups):
         if endpoints.state(session, name) is not None:
             yield Belonging(f"endpoint {name}", remove=partial(without_endpoint, session, name, told))
+        # What it was stopped with goes: the next schedule would start it from what is deleted.
+        if buckets.is_there(session, environment.bucket) and schedule.kept(session, environment.bucket, name):
+            remove = partial(schedule.forget, session, environment.bucket, name)
+            yield Belonging(f"note that {name} is stopped", remove=remove)
     for name in named(inventory.configs(session, environment), groups):
         yield Belonging(
             f"endpoint configuration {name}",

@@ -1,6 +1,7 @@
 """The bucket of Terraform's state: one in each account, made before anything else can be."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -162,6 +163,20 @@ def strange(settings: Settings, session: boto3.Session, bucket: str, names: Sequ
         return keys or ["no tag of this project"]
     own = {f"{settings.project}/{name}.tfstate{end}" for name in names for end in ("", ".tflock")}
     return [key for key in keys if key not in own]
+
+
+def lost(settings: Settings, session: boto3.Session, bucket: str) -> list[str]:
+    """The environments that mlops.yaml has no more, and of which Terraform has something in this account."""
+    known = {environment.name for environment in settings.environments}
+    found = []
+    for key in strange(settings, session, bucket, sorted(known)):
+        named = re.fullmatch(f"{re.escape(settings.project)}/([a-z0-9]+)[.]tfstate", key)
+        if named:
+            with aws.explained("GetObject", f"s3://{bucket}/{key}"):
+                text = aws.client(session, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            if json.loads(text or "{}").get("resources"):
+                found.append(named[1])
+    return found
 
 
 def remove(session: boto3.Session, bucket: str) -> None:
