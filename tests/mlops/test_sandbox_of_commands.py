@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,47 @@ def on_the_sandbox(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def begun(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """`mlops` as a shell would start it."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlops", *arguments],
+        cwd=folder,
+        env=clean | {"PYTHONPATH": str(Path(sandbox.__file__).parents[2])} | variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+WAITS = """
+import os, urllib.request
+print("there", flush=True)
+input()
+print(urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/_sandbox/health").status, flush=True)
+"""
+"""Says that it runs, and asks the sandbox once it is told to."""
+
+
+@pytest.mark.slow
+def test_two_commands_at_once_use_one_sandbox_which_ends_with_the_last(on_the_sandbox: Path) -> None:
+    commands = [
+        begun(on_the_sandbox, "sandbox", "run", "--", sys.executable, "-c", WAITS, PYTHONUNBUFFERED="1")
+        for _ in range(3)
+    ]
+    assert [each.stdout.readline() if each.stdout else "" for each in commands] == ["there\n"] * 3
+    for command in commands:
+        # Whoever has started it ends before one of the others, or after it.
+        printed, said = command.communicate("\n")
+        assert (command.returncode, printed) == (0, "200\n"), said
+
+    deadline = time.monotonic() + 20
+    while sandbox.owned(on_the_sandbox / ".sandbox") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not sandbox.owned(on_the_sandbox / ".sandbox")
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -60,14 +102,7 @@ def on_the_sandbox(tmp_path: Path) -> Path:
     ids=["profile", "session"],
 )
 def test_the_credentials_of_a_real_account_in_the_shell_play_no_part(on_the_sandbox: Path, variables: dict) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "mlops", "groups", "create", "--json"],
-        cwd=on_the_sandbox,
-        env=clean | {"PYTHONPATH": str(Path(sandbox.__file__).parents[2])} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [each["name"] for each in json.loads(done.stdout)] == ["churn-feature", "churn-dev", "churn-prod"]
+    done = begun(on_the_sandbox, "groups", "create", "--json", **variables)
+    printed, said = done.communicate()
+    assert done.returncode == 0, said
+    assert [each["name"] for each in json.loads(printed)] == ["churn-feature", "churn-dev", "churn-prod"]

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -20,6 +21,9 @@ from sandbox.front import Front
 from sandbox.sandbox import Sandbox
 
 ADDRESS = "server.json"
+USERS = "users"
+"""On which each command that uses the sandbox holds a lock."""
+
 _WATCH_SECONDS = 0.3
 _STOP_SECONDS = 0.05
 _ENDING_SECONDS = 15.0
@@ -63,9 +67,9 @@ def run(options: Options) -> None:
     """
     options.state.mkdir(parents=True, exist_ok=True)
     _clean_environment()
-    with (options.state / "lock").open("w") as lock:
+    with (options.state / "lock").open("w") as lock, (options.state / USERS).open("a") as users:
         _take(lock, options.state)
-        _serve(options)
+        _serve(options, users)
 
 
 def _take(lock: IO[str], state: Path) -> None:
@@ -81,7 +85,7 @@ def _take(lock: IO[str], state: Path) -> None:
         time.sleep(0.05)
 
 
-def _serve(options: Options) -> None:
+def _serve(options: Options, users: IO[str]) -> None:
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -89,7 +93,7 @@ def _serve(options: Options) -> None:
     keeper = _Keeper(sandbox, front)
     for work in (
         lambda: server.serve_forever(_STOP_SECONDS),
-        lambda: _watch(options.parent, stopped),
+        lambda: _watch(options.parent, users, stopped),
         lambda: keeper.work(stopped),
     ):
         Thread(target=work, daemon=True).start()
@@ -183,14 +187,19 @@ class _Keeper:
         return time.perf_counter() - started
 
 
-def _watch(parent: int | None, stopped: Event) -> None:
-    """Stop when the parent is gone; as its child we are told by a new parent, else by its id being free."""
+def _watch(parent: int | None, users: IO[str], stopped: Event) -> None:
+    """Stop when the parent is gone; as its child we are told by a new parent, else by its id being free.
+
+    Other commands that have joined meanwhile are served to their end; the lock is kept, so that no more of them join.
+    """
     if parent is None:
         return
     child = os.getppid() == parent
     while not stopped.wait(_WATCH_SECONDS):
         if (os.getppid() != parent) if child else not _runs(parent):
-            stopped.set()
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stopped.set()
 
 
 def _runs(process: int) -> bool:

@@ -9,14 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from mlops.errors import BadInput, Failure
 from mlops.settings.project import FILE, Settings
 
 START_SECONDS = 60
 """A sandbox that has not written its file by then has failed; it takes about one second."""
+
+USERS = "users"
+"""File in its folder on which each command that uses it holds a lock; the sandbox ends when nobody does."""
 
 KEPT = frozenset({"AWS_MAX_ATTEMPTS", "AWS_CA_BUNDLE"})
 """The variables of AWS clients that hold for the sandbox as well."""
@@ -132,17 +139,44 @@ def connect(settings: Settings, warm: bool = False) -> None:
         return
     if os.environ.get("GITHUB_ACTIONS") == "true":
         raise BadInput(f"{FILE}: aws is sandbox; a workflow works on AWS: give aws: account")
-    server = running(folder(settings))
-    if server is None:
-        process = start(settings, warm=warm)
-        atexit.register(stop, process)
-        server = running(folder(settings))
-    if server is None:
-        raise Failure("the sandbox ended as soon as it had started; its log is .sandbox/server.log")
+    server, leave = joined(settings, warm)
+    atexit.register(leave)
     # The shell's own profile or session, of a real account, would come in between.
     for name in [name for name in os.environ if name.startswith("AWS_") and name not in KEPT]:
         del os.environ[name]
     os.environ.update(environment(settings, server.url))
+
+
+def joined(settings: Settings, warm: bool = False) -> tuple[Server, Callable[[], None]]:
+    """The sandbox that runs, or one that is started now, and what leaves it.
+
+    Two commands at once use one sandbox: it ends with the last of them. A sandbox that is about to end is waited for.
+
+    Raises:
+        Failure: it does not start.
+    """
+    state = folder(settings)
+    state.mkdir(parents=True, exist_ok=True)
+    users = (state / USERS).open("a")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    process = None
+    with (state / "starting").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if (server := running(state)) is None:
+            process = start(settings, warm=warm)
+            server = running(state)
+    if server is None:
+        raise Failure(f"the sandbox ended as soon as it had started; its log is {state / 'server.log'}")
+    return server, partial(left, users, process)
+
+
+def left(users: IO[str], process: subprocess.Popen[bytes] | None) -> None:
+    """Leave a sandbox; one that this process has started ends now, unless another command uses it."""
+    if process is not None:
+        with suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stop(process)
+    users.close()
 
 
 def environment(settings: Settings, url: str) -> dict[str, str]:
@@ -167,20 +201,15 @@ def run(settings: Settings, command: list[str]) -> int:
     Returns:
         The command's exit code.
     """
-    server = running(folder(settings))
-    process = None if server else start(settings)
+    server, leave = joined(settings)
     try:
-        server = server or running(folder(settings))
-        if server is None:
-            raise Failure("the sandbox ended as soon as it had started; its log is .sandbox/server.log")
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         try:
             return subprocess.run(command, env=variables | environment(settings, server.url), check=False).returncode
         except OSError as error:
             raise BadInput(f"{command[0]}: {error.strerror}; give a command that is on the PATH") from error
     finally:
-        if process is not None:
-            stop(process)
+        leave()
 
 
 def reset(settings: Settings) -> Path:
