@@ -50,6 +50,15 @@ def written(tmp_path: Path) -> Callable[[dict[str, object]], Settings]:
 
 
 REFUSED = [
+    (
+        {"environments.2.endpoint.rollout.kind": "canari"},
+        "mlops.yaml: environments.prod.endpoint.rollout.kind is 'canari': give one of 'all_at_once', 'canary', ",
+    ),
+    ({"environments.1.account": 222}, "account is 222: a text is needed; a number is one in quotes"),
+    ({"stages.train.instances": "two"}, "stages.train.instances is 'two': a whole number is needed"),
+    ({"stages.train.instances": 0}, "stages.train.instances is 0: give 1 or more"),
+    ({"stages.train.spot": "maybe"}, "spot is 'maybe': give true or false"),
+    ({"aws": "laptop"}, "mlops.yaml: aws is 'laptop': give 'sandbox' or 'account'"),
     ({"project": "Churn"}, "mlops.yaml: project is 'Churn'"),
     ({"project": "a" * 31}, "at most 30 characters"),
     ({"project": "churn_model"}, "mlops.yaml: project is 'churn_model'"),
@@ -441,6 +450,25 @@ def test_a_challenger_that_is_never_stopped_may_be_asked_for_hours(written):
 def test_a_group_that_an_environment_does_not_have_is_refused(written, scenario, environment, group, line):
     with pytest.raises(BadInput, match=line):
         written({"scenario": scenario}).environment(environment).contender(group)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "mlops.yaml is empty; lines such as project: NAME are needed"),
+        ("- churn\n", "mlops.yaml holds no settings"),
+        (
+            "project: churn\n  aws: [\n",
+            "mlops.yaml: not valid YAML: line 2, column 6: mapping values are not allowed here",
+        ),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_told_without_words_of_python(tmp_path, text, line):
+    (tmp_path / "mlops.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(BadInput) as told:
+        settings.load(tmp_path)
+    assert str(told.value).startswith(line)
 
 
 def test_names_of_a_company_take_the_place_of_ours(written):

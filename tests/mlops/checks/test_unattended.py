@@ -167,7 +167,7 @@ def test_requests_for_which_no_time_is_left_are_not_sent(table: Any) -> None:
 def test_a_line_that_somebody_wrote_wrong_is_named() -> None:
     good = {"contract": "s3://bucket/key", "sha256": "0" * 64, "load": {"rate": Decimal(0), "seconds": 1, "p95_ms": 1}}
 
-    with pytest.raises(BadInput, match=r"checks\.one\.load\.rate: Input should be greater than 0"):
+    with pytest.raises(BadInput, match=r"checks\.one\.load\.rate: give more than 0"):
         unattended.asked({"checks": {"one": good}}, "one")
     assert unattended.asked({"checks": {"one": good}}, "two") is None
     assert unattended.asked({}, "one") is None

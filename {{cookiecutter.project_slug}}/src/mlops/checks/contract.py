@@ -16,6 +16,7 @@ from mlops import aws
 from mlops.errors import BadInput, Failure, NotVerified
 from mlops.hosting import batch, endpoints
 from mlops.hosting.batch import Text
+from mlops.settings import problems
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
 
@@ -139,7 +140,7 @@ def parsed(text: bytes) -> list[Request]:
     try:
         content = yaml.safe_load(text.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{FILE.as_posix()}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{FILE.as_posix()}: {problems.of_yaml(error)}") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         given = f"version is {content.get('version')!r}" if isinstance(content, dict) else "there is no version"
         raise BadInput(f"{FILE.as_posix()}: {given}; this machinery reads version: {VERSION}, and requests: below it")
@@ -155,7 +156,7 @@ def parsed(text: bytes) -> list[Request]:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
-        raise BadInput(f"{FILE.as_posix()}: {place}: {problem['msg']}") from error
+        raise BadInput(f"{FILE.as_posix()}: {place}: {problems.words(problem)}") from error
 
 
 def ask(session: boto3.Session, endpoint: str, request: Request) -> Answer:

@@ -20,6 +20,7 @@ from mlops.checks.contract import Answer, Request
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotVerified
 from mlops.registry.packages import ModelPackage
+from mlops.settings import problems
 from mlops.settings.criteria import Load, Model
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Endpoint
@@ -156,7 +157,7 @@ def asked(line: dict[str, Any], config: str) -> Asked | None:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(["checks", config, *map(str, problem["loc"])])
-        raise BadInput(f"the table of the checks: {place}: {problem['msg']}") from error
+        raise BadInput(f"the table of the checks: {place}: {problems.words(problem)}") from error
 
 
 def mark(line: dict[str, Any], config: str) -> str:

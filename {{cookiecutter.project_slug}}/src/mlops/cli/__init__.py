@@ -81,7 +81,8 @@ def explain(error: Exception) -> int:
             print(text, file=sys.stderr)
             return 2
         path = getattr(getattr(error, "ctx", None), "command_path", "mlops")
-        display.error(f"{' '.join(text.split())} ({path} --help lists what there is)")
+        text = " ".join(text.split()).replace("Value error, ", "")
+        display.error(f"{text} ({path} --help lists what there is)")
         return 2
     from botocore.exceptions import BotoCoreError, ClientError
 

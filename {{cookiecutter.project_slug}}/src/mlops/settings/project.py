@@ -317,9 +317,10 @@ def read(file: Path) -> Settings:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file.name}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{file.name}: {problems.of_yaml(error)}") from error
     if not isinstance(content, dict):
-        raise BadInput(f"{file.name}: holds {type(content).__name__}; a mapping of settings is needed")
+        found = "is empty" if content is None else "holds no settings"
+        raise BadInput(f"{file.name} {found}; lines such as project: NAME are needed")
     try:
         return Settings.model_validate({**content, "root": file.parent})
     except ValidationError as error:
