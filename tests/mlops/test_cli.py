@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlops import display
+
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 
 COMMANDS = [
@@ -21,7 +23,9 @@ COMMANDS = [
 
 def mlops(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `mlops` as a shell would, in a folder."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITHUB_", "MLOPS_", "UV_"))
+    }
     environment = clean | {"PYTHONPATH": str(PROJECT / "src")} | variables
     command = [sys.executable, "-m", "mlops", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -124,6 +128,26 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "mlops.yaml").write_text(json.dumps(content), encoding="utf-8")
     return folder
+
+
+def test_what_is_to_be_typed_next_has_uv_before_it_where_the_command_had(project_folder):
+    said = mlops(project_folder, "deploy", UV_RUN_RECURSION_DEPTH="1").stderr
+
+    assert "(uv run mlops deploy --help lists what there is)" in said
+    assert "(mlops deploy --help" in mlops(project_folder, "deploy").stderr
+
+
+def test_only_the_first_line_of_a_reason_is_marked(capsys, monkeypatch):
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    display.error(
+        "train: job a is Failed: too few\n  | in mlops.yaml: 3\nrun mlops in a folder: `mlops run`, uv run mlops status"
+    )
+
+    assert capsys.readouterr().err.splitlines() == [
+        "✗ train: job a is Failed: too few",
+        "  | in mlops.yaml: 3",
+        "✗ run mlops in a folder: `uv run mlops run`, uv run mlops status",
+    ]
 
 
 def test_outside_a_project_it_says_where_to_go(tmp_path):

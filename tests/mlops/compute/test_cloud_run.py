@@ -134,7 +134,7 @@ def test_a_failed_job_gives_its_reason_and_the_last_lines_of_its_log_and_the_nex
     with pytest.raises(Failure) as failed:
         run()
     first, *log = str(failed.value).splitlines()
-    assert first.startswith(f"train: job {name_in(said, 'train')} is Failed: AlgorithmError")
+    assert first.startswith(f"train: job {name_in(said, 'train')} is Failed: AlgorithmError: C is below 0")
     assert log[-2:] == ["  | the last line of the log", "  | C is below 0"]
 
     said.clear()

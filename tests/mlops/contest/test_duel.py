@@ -18,6 +18,7 @@ from mlops.contest import rounds as one_by_one
 from mlops.contest.rounds import Lost, Round, Row
 from mlops.errors import BadInput, Failure
 from mlops.hosting import deployment
+from mlops.monitoring import performance
 from mlops.monitoring.captures import Captured, Side
 from mlops.registry import approval
 from mlops.settings.compute import Stage
@@ -170,19 +171,18 @@ def test_an_agreement_of_all_still_has_an_interval() -> None:
     assert 0.8 < found.low < 0.9
 
 
-def test_labels_are_found_by_request_and_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["request_id", "request"])
+def test_labels_are_found_by_request_and_row(tmp_path: Path, column: str) -> None:
     file = tmp_path / "labels.csv"
     with file.open("w", newline="") as opened:
-        csv.writer(opened).writerows(
-            [("request_id", "row", "label"), ("a", 0, "ill"), ("a", 1, "well"), ("b", "", "ill")]
-        )
+        csv.writer(opened).writerows([(column, "row", "label"), ("a", 0, "ill"), ("a", 1, "well"), ("b", "", "ill")])
 
-    assert duel.read_labels(file) == {("a", 0): "ill", ("a", 1): "well", ("b", 0): "ill"}
+    assert performance.labels(file) == {("a", 0): "ill", ("a", 1): "well", ("b", 0): "ill"}
 
 
 @pytest.mark.parametrize("text", ["id,label\na,ill\n", "request_id,row,label\na,first,ill\n"])
 def test_labels_in_another_form_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.csv").write_text(text)
 
-    with pytest.raises(BadInput, match="columns request_id, label and"):
-        duel.read_labels(tmp_path / "labels.csv")
+    with pytest.raises(BadInput, match=r"columns are id, label; request_id, label and|row is a whole number"):
+        performance.labels(tmp_path / "labels.csv")

@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+COMMAND = re.compile(r"(?<![\w/.-])(?<!uv run )(?<!uv run --no-sync )(?<!-m )mlops(?= (?!in\b|or\b)[a-z-]{2,})")
+"""`mlops` where a command follows."""
 
 Progress = Callable[[str], None]
 
@@ -76,14 +80,19 @@ def cell(value: Any) -> str:
 
 
 def error(message: str) -> None:
-    """Say on standard error why a command failed, one line for each reason."""
-    for line in message.splitlines():
-        print(f"✗ {line}", file=sys.stderr)
+    """Say on standard error why a command failed, one line for each reason; what belongs to it is indented."""
+    for line in typed(message).splitlines():
+        print(line if line.startswith(" ") else f"✗ {line}", file=sys.stderr)
 
 
 def warning(message: str) -> None:
     """Say on standard error what a result does not tell; the command goes on."""
-    print(f"! {message}", file=sys.stderr)
+    print(f"! {typed(message)}", file=sys.stderr)
+
+
+def typed(message: str) -> str:
+    """A text whose commands can be typed as they stand: where `mlops` was run through uv, with `uv run` before them."""
+    return COMMAND.sub("uv run mlops", message) if "UV_RUN_RECURSION_DEPTH" in os.environ else message
 
 
 def write_outputs(values: dict[str, str], file: Literal["GITHUB_OUTPUT", "GITHUB_ENV"] = "GITHUB_OUTPUT") -> None:

@@ -18,7 +18,9 @@ def monitor(
     hours: Annotated[
         int | None, typer.Option("--hours", min=1, help="How far back; the settings' if not given.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option("--labels", help="CSV of labels: request, label, row.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV: request_id, label, and row where there are several.")
+    ] = None,
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="End with 1 when there is drift.")] = False,
     json: JsonFlag = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,6 +25,14 @@ ATTEMPTS_LIMIT = 999
 
 LINES_READ, LAST_LINES = 100, 12
 """Of a failed job's log: how many lines are asked for, and how many of those that are the script's are shown."""
+
+LONGEST_LINE = 300
+
+UNREAD = "its log in"
+"""Begins what is told in place of a log that can not be read."""
+
+VARIABLE = re.compile(r"^(export )?(SM|SAGEMAKER)_[A-Z0-9_]+=")
+"""A line of a log that shows a variable of the container: the SageMaker SDK's driver shows all of them."""
 
 SHORTEST_POLL, LONGEST_POLL = 0.1, 15.0
 """Seconds between two looks at a job: a twentieth of its age, within these."""
@@ -165,14 +174,19 @@ def stop(session: boto3.Session, kind: Kind, name: str) -> None:
 
 
 def failure(session: boto3.Session, stage: str, job: Job) -> Failure:
-    """Why a job did not complete: SageMaker's reason, then the last lines of its log."""
+    """Why a job did not complete: what its script said last, SageMaker's own reason, then the last lines of its log."""
     given = str(job.description.get("FailureReason") or job.description.get("ExitMessage") or "no reason was given")
     # Of a traceback the last line says what happened; the log has the script's own.
     before, _, traceback = given.partition("Traceback (most recent call last):")
     reason = " ".join(f"{before} {traceback.strip().splitlines()[-1] if traceback.strip() else ''}".split())
-    lines = "".join(f"\n  | {line}" for line in log(session, job))
+    said = log(session, job)
+    lines = "".join(f"\n  | {line}" for line in said)
     # SageMaker begins a reason so when the container ended with another code than 0.
     kind = ScriptFailed if given.startswith("AlgorithmError") else Failure
+    last = next((line.strip() for line in reversed(said) if line.strip()), "")
+    if kind is ScriptFailed and last and not last.startswith(UNREAD):
+        # What called the script, and how, says nothing of the cause.
+        reason = f"{reason.partition(':')[0]}: {last}"
     return kind(f"{stage}: job {job.name} is {job.status}: {reason}{lines}")
 
 
@@ -190,11 +204,12 @@ def log(session: boto3.Session, job: Job) -> list[str]:
             )["events"]
         ]
     except (ClientError, BotoCoreError) as error:
-        return [f"its log in {group} can not be read: {aws.reason(error)}"]
+        return [f"{UNREAD} {group} can not be read: {aws.reason(error)}"]
     return of_the_script([str(event["message"]).rstrip() for event in events])[-LAST_LINES:]
 
 
 def of_the_script(lines: list[str]) -> list[str]:
     """A log without what the SageMaker SDK's driver says around the script: its shell's trace and its own traceback."""
     ends = next((at for at, line in enumerate(lines) if line.startswith("Command failed with exit code")), len(lines))
-    return [line for line in lines[:ends] if not line.startswith("+")] or lines
+    said = [line for line in lines[:ends] if not line.startswith("+") and not VARIABLE.match(line)] or lines
+    return [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in said]

@@ -1,6 +1,5 @@
 """The duel: champion and challenger on the same requests, those that the champion's endpoint has captured."""
 
-import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from mlops.contest.rounds import Lost, Round, Row
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure
 from mlops.hosting import endpoints
-from mlops.monitoring import captures, predictionlog
+from mlops.monitoring import captures, performance, predictionlog
 from mlops.monitoring.captures import Captured
 from mlops.quality.judgements import Judgement
 from mlops.registry import packages
@@ -108,7 +107,7 @@ def compare(
     champion, challenger = environment.contenders[0], environment.contender("challenger")
     if first > last:
         raise BadInput(f"--from is {first}, after --to {last}")
-    known = read_labels(labels) if labels else {}
+    known = performance.labels(labels) if labels else {}
     session = aws.session(settings, environment, "deploy")
     ours, theirs = (serving(session, each) for each in (challenger, champion))
     if ours.fingerprint == theirs.fingerprint:
@@ -256,23 +255,6 @@ def probability(output: Any) -> float:
     if len(numbers) != 1:
         raise BadInput(f"--labels: an answer is {str(output)[:80]!r}, one number in it is needed as the probability")
     return numbers[0]
-
-
-def read_labels(file: Path) -> dict[tuple[str, int], str]:
-    """Labels by request and row.
-
-    Raises:
-        BadInput: the file is not there or not in its form.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        return {(row["request_id"], int(row.get("row") or 0)): row["label"] for row in rows}
-    except (OSError, KeyError, ValueError) as error:
-        raise BadInput(
-            f"--labels {file}: {error}; a CSV file with the columns request_id, label and, where a request has "
-            "several rows, row is needed"
-        ) from error
 
 
 def numeric() -> tuple[Any, Any]:

@@ -53,7 +53,8 @@ def tell(project: Settings, as_json: bool) -> int:
         narrator.say(
             f"\nDone in {narrator.seconds:.0f} s. Nothing is left running, and your branches are as they were."
         )
-        narrator.say("Next: git switch -c feature/my-idea, edit params.yaml, commit, then `mlops run --env feature`.")
+        after = "Next: git switch -c feature/my-idea, edit params.yaml, commit, then `mlops run --env feature`."
+        narrator.say(display.typed(after))
     return 1 if problem else 0
 
 

@@ -34,7 +34,9 @@ class Measured:
 
 
 def labels(file: Path) -> dict[tuple[str, int], str]:
-    """The labels of a CSV with the columns request, label and, for requests of several rows, row.
+    """The labels of a CSV with the columns request_id, label and, for requests of several rows, row.
+
+    The first may be called request too.
 
     Raises:
         BadInput: it can not be read, or is not of this form.
@@ -42,9 +44,15 @@ def labels(file: Path) -> dict[tuple[str, int], str]:
     try:
         with file.open(encoding="utf-8", newline="") as content:
             lines = csv.DictReader(content)
-            if not {"request", "label"} <= set(lines.fieldnames or []):
-                raise BadInput(f"--labels {file}: columns are {lines.fieldnames}; request, label (and row) are needed")
-            return {(line["request"], int(line.get("row") or 0)): line["label"] for line in lines}
+            columns = lines.fieldnames or []
+            of = next((name for name in ("request_id", "request") if name in columns), "")
+            if not of or "label" not in columns:
+                found = ", ".join(columns) or "none"
+                raise BadInput(
+                    f"--labels {file}: columns are {found}; request_id, label and, where a request has several rows, "
+                    "row are needed"
+                )
+            return {(line[of], int(line.get("row") or 0)): line["label"] for line in lines}
     except OSError as error:
         raise BadInput(f"--labels {file}: {error.strerror}") from error
     except (ValueError, csv.Error) as error:
