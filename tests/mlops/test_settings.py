@@ -455,8 +455,8 @@ def test_a_group_that_an_environment_does_not_have_is_refused(written, scenario,
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("", "mlops.yaml is empty; lines such as project: NAME are needed"),
-        ("- churn\n", "mlops.yaml holds no settings"),
+        ("", "mlops.yaml: is empty; lines such as project: NAME are needed"),
+        ("- churn\n", "mlops.yaml: holds no settings"),
         (
             "project: churn\n  aws: [\n",
             "mlops.yaml: not valid YAML: line 2, column 6: mapping values are not allowed here",

@@ -320,7 +320,7 @@ def read(file: Path) -> Settings:
         raise BadInput(f"{file.name}: {problems.of_yaml(error)}") from error
     if not isinstance(content, dict):
         found = "is empty" if content is None else "holds no settings"
-        raise BadInput(f"{file.name} {found}; lines such as project: NAME are needed")
+        raise BadInput(f"{file.name}: {found}; lines such as project: NAME are needed")
     try:
         return Settings.model_validate({**content, "root": file.parent})
     except ValidationError as error:
