@@ -177,6 +177,22 @@ def test_a_named_role_only_has_to_let_the_right_in(project: Settings, role: Any)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("gates", [[], ["prod-approval"]])
+def test_where_no_workflow_approves_the_role_trusts_people_alone(
+    project: Settings, role: Any, gates: list[str]
+) -> None:
+    role("churn-prod-approve", trust.of_people(PROD, SUBJECT if gates else None, gates, ["main"]))
+    values = project.root / "infra" / "environments" / "prod.tfvars"
+    values.parent.mkdir(parents=True)
+    values.write_text("workflow_approves = false\n")
+
+    line = roles.of_duty(project, aws.opened(project.region), project.environment("prod"), "approve", SUBJECT)
+
+    assert line.passed is (gates == [])
+    assert ("workflows" in line.found) is bool(gates)
+
+
+@pytest.mark.slow
 def test_every_role_is_looked_at_those_of_people_too(project: Settings, role: Any) -> None:
     account = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
     sign_on = {"Condition": {"ArnLike": {"aws:PrincipalArn": ["arn:aws:iam::111111111111:role/sso/Rota_*"]}}}

@@ -9,7 +9,10 @@ locals {
       monitor             = [var.environment]
       schedule            = [var.environment]
       # An approval's environment is the one that waits for reviewers.
-      approve = [for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"]
+      approve = [
+        for endpoint in local.environment.endpoints : "${trimprefix(endpoint, "${local.project}-")}-approval"
+        if var.workflow_approves
+      ]
     },
   )
   duties = { for duty, gates in local.gates : duty => gates if local.makes_duty[duty] }

@@ -28,6 +28,15 @@ variable "github_repository" {
   }
 }
 
+variable "workflow_approves" {
+  description = <<-EOT
+    Whether workflows take the approving role on, after GitHub has asked reviewers where a person approves. `mlops bootstrap aws`
+    sets it to false where GitHub asks nobody: a workflow could approve past the registry's door else.
+  EOT
+  type        = bool
+  default     = true
+}
+
 variable "workflow_applies" {
   description = <<-EOT
     Whether the workflow infra.yml applies what reviewers have approved: then there is a role for it, which makes roles.

@@ -14,6 +14,7 @@ from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
 from mlops.hosting import alarms, choice, deployment, endpoints, rollouts
 from mlops.registry import approval, decisions, history, packages, status
+from mlops.settings.signals import Signal
 
 
 def test_the_newest_approved_version_serves_and_a_second_run_does_nothing(world: Any) -> None:
@@ -329,3 +330,19 @@ def test_a_deployment_waits_for_the_one_that_is_under_way(world: Any) -> None:
     assert (result.version, result.changed) == (2, False)
     assert world.calls("UpdateEndpoint") == []
     assert world.answer(world.dev) == "second"
+
+
+def test_an_alarm_that_is_not_there_is_named_before_anything_is_rolled_out(world: Any) -> None:
+    world.approved("first")
+    deployment.deploy(world.settings, world.prod, world.progress)
+    world.approved("second")
+    nowhere = Signal(name="nowhere", metric="Uncertain", above=1)
+    endpoint = world.prod.endpoint.model_copy(update={"alarms": (nowhere,)})
+    watched = world.prod.model_copy(update={"endpoint": endpoint})
+    world.forget_calls()
+
+    with pytest.raises(Failure, match=r"churn-prod: alarm churn-prod-nowhere of its rollout is not there, so nothing"):
+        deployment.deploy(world.settings, watched, world.progress)
+
+    assert world.calls("CreateModel", "CreateEndpointConfig", "UpdateEndpoint") == []
+    assert world.answer(world.prod) == "first"

@@ -224,3 +224,17 @@ run "an_older_repository_is_trusted_as_it_names_itself" {
     error_message = "The deploy role trusts ${aws_iam_role.duty["deploy"].assume_role_policy}."
   }
 }
+
+run "where_github_asks_nobody_no_workflow_approves" {
+  command = plan
+
+  variables { workflow_approves = false }
+
+  assert {
+    condition = (
+      length(jsondecode(aws_iam_role.duty["approve"].assume_role_policy).Statement) == 1
+      && length(jsondecode(aws_iam_role.duty["deploy"].assume_role_policy).Statement) == 2
+    )
+    error_message = "The approve role trusts ${aws_iam_role.duty["approve"].assume_role_policy}."
+  }
+}

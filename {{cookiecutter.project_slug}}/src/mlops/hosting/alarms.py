@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 
 from mlops import aws
+from mlops.errors import Failure
 from mlops.settings.project import Environment
 
 MICROSECONDS = 1e6
@@ -67,6 +68,21 @@ def described(session: boto3.Session, names: list[str]) -> list[dict[str, Any]]:
             AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
     return [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+
+
+def refuse_missing(session: boto3.Session, environment: Environment) -> None:
+    """Refuse to roll out where an alarm is not there that the rollout names: SageMaker would, later and in its words.
+
+    Raises:
+        Failure: there is one.
+    """
+    there = {alarm["AlarmName"] for alarm in described(session, environment.alarm_names)}
+    if lacking := [name for name in environment.alarm_names if name not in there]:
+        raise Failure(
+            f"{environment.endpoint_name}: alarm {' and '.join(lacking)} of its rollout is not there, so nothing is "
+            f"rolled out; mlops bootstrap aws --env {environment.name} makes those of infra/ and of mlops.yaml, "
+            "whoever owns them the others"
+        )
 
 
 def firing(session: boto3.Session, environment: Environment) -> list[Reading]:

@@ -212,6 +212,7 @@ def shift(
     watch = alarms.Watch(session, environment.alarm_names)
     deployment = rollouts.deployment_config(environment)
     if found is not None:
+        alarms.refuse_missing(session, environment)
         calm(session, environment, progress)
     choice.refuse_overtaken(session, environment, package)
     config = endpoints.prepare(session, settings, environment, package)

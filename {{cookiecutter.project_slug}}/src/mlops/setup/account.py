@@ -14,6 +14,7 @@ from mlops.registry import groups
 from mlops.settings.project import FILE, Environment, Settings
 from mlops.setup import (
     actions,
+    approving,
     buckets,
     environments,
     handover,
@@ -67,8 +68,12 @@ def steps(settings: Settings, names: Sequence[str], told: Progress) -> list[Step
             people = asked(settings, environment) if subject else None
             there = infrastructure.role_is_there(session, environment.role("apply"))
             applies = applying_step(settings, environment, people, there)
-            ahead = ahead_of(trust, applies)
-            plan += [trust, applies, infrastructure_step(settings, session, environment, account, ahead, told)]
+            approves = approving.steps(
+                settings, environment, approving.asks(settings, environment) if subject else None
+            )
+            ahead = [*ahead_of(trust, applies), *approving.ahead_of(approves)]
+            plan += [trust, applies, *approves]
+            plan += [infrastructure_step(settings, session, environment, account, ahead, told)]
     plan += [groups_step(settings, session, environment) for environment in here]
     plan += [data_step(settings, session, each) for each in here if settings.before(each) is None]
     for environment in elsewhere:

@@ -11,7 +11,7 @@ from mlops import aws
 from mlops.access import duties
 from mlops.errors import Failure
 from mlops.settings.project import Environment, Settings
-from mlops.setup import environments, handover, terraform, tfvars, trust
+from mlops.setup import approving, environments, handover, terraform, tfvars, trust
 from mlops.setup.health import Check
 
 MAKE = "mlops bootstrap aws, or whoever makes it (docs/infrastructure.md)"
@@ -70,8 +70,8 @@ def of_duty(
     arn, own = environment.role(duty), environment.roles.of(duty) is None
     try:
         policy = policy_of(session, arn)
-        if duty == "prune":
-            return of_housekeeping(arn, policy, environment, subject, own)
+        if duty == "prune" or (duty == "approve" and not approving.by_workflow(settings, environment)):
+            return for_people(arn, policy, environment, subject, own)
         known = [subject] if subject else trust.repositories(policy)
         if not known:
             return failed(arn, f"its trust names no repository: {trust.GITHUB}:sub")
@@ -88,14 +88,14 @@ def of_duty(
     return passed(arn, f"trusts {told}{'' if subject else ' (which GitHub was not asked for)'}")
 
 
-def of_housekeeping(
-    arn: str, policy: dict[str, Any], environment: Environment, subject: str | None, own: bool
-) -> Check:
-    """The role that deletes what nothing uses: people of the account take it on, no workflow does."""
+def for_people(arn: str, policy: dict[str, Any], environment: Environment, subject: str | None, own: bool) -> Check:
+    """A role for people of the account, as for housekeeping: no workflow takes it on."""
     if not trust.lets(policy, trust.people(environment.account)) and own:
         return failed(arn, "its trust does not let the account's own people in")
     known = [subject] if subject else trust.repositories(policy)
-    if own and any(lets(policy, environment, each, (f"environment:{environment.name}", MAIN)) for each in known):
+    gates = [environment.name, *(each.approval_environment for each in environment.contenders)]
+    doors = [(f"environment:{gate}", MAIN) for gate in gates]
+    if own and any(lets(policy, environment, each, door) for each in known for door in doors):
         return failed(arn, "its trust lets workflows in")
     return passed(arn, f"trusts {', '.join(trust.takers(policy))}")
 

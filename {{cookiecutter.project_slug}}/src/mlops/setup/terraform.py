@@ -43,6 +43,13 @@ WAITING = "-lock-timeout=300s"
 UNLOCKED = "-lock=false"
 """A plan that is handed over writes nothing, the lock neither: what has moved since is seen when it is applied."""
 
+LOCK = re.compile(
+    r"Error acquiring the state lock.*?Lock Info:.*?ID:\s+(?P<lock>\S+).*?Operation:\s+(?P<operation>\S+)"
+    r".*?Who:\s+(?P<who>[^\n]+?)\s*\n.*?Created:\s+(?P<since>[0-9-]+ [0-9:]+)",
+    re.DOTALL,
+)
+"""How Terraform says that somebody else is at the same state."""
+
 STALE = "Saved plan is stale"
 """How Terraform says that the state has changed since it planned."""
 
@@ -231,9 +238,20 @@ def run(settings: Settings, environment: Environment, told: Progress, *arguments
         printed = log.read()
     if interrupted:
         raise KeyboardInterrupt
+    if code and (held_by := LOCK.search(printed)):
+        raise Failure(locked(settings, environment, **held_by.groupdict()))
     if code:
         raise Failure(f"terraform {arguments[0]} of {environment.name}: {first_error(printed)}")
     return printed
+
+
+def locked(settings: Settings, environment: Environment, lock: str, operation: str, who: str, since: str) -> str:
+    """Who holds the lock of a state, and how it is taken off when they are no more: nobody else can know that."""
+    folder = f"../{data(settings, environment).relative_to(settings.root).as_posix()}"
+    return (
+        f"the state of {environment.name} is locked by {who} since {since} ({operation}); when nobody is at it, for "
+        f"a machine broke down: TF_DATA_DIR={folder} terraform -chdir={FOLDER} force-unlock -force {lock}"
+    )
 
 
 def progress(environment: Environment, verb: str, seconds: float) -> str:
