@@ -13,20 +13,11 @@ import boto3
 from mlops import aws, storage
 from mlops.display import Progress
 from mlops.errors import BadInput, Failure, NotFound
-from mlops.hosting import autoscaling, endpoints, inventory, shadows
+from mlops.hosting import autoscaling, endpoints, inventory, scaling, shadows
 from mlops.hosting.endpoints import State
 from mlops.registry import packages
 from mlops.settings.project import Environment, Settings
 from mlops.settings.serving import Batch
-
-SERVICE = "sagemaker"
-TARGET = ("ResourceId", "ScalableDimension", "MinCapacity", "MaxCapacity", "SuspendedState")
-POLICY = ("PolicyName", "ResourceId", "ScalableDimension", "PolicyType", "TargetTrackingScalingPolicyConfiguration")
-"""What is kept of a target and a policy of Application Auto Scaling: what the calls that make them take."""
-
-FOLLOWED = "TargetTrackingScaling"
-"""The policies that come back as they were. Of other ones alarms of somebody's name the policy, and would name it no
-more; planned scaling has times of its own."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,7 @@ def stop(session: boto3.Session, bucket: str, endpoint: str) -> Change:
         return Change(endpoint, "stopped")
     if found.status != "InService":
         raise Failure(f"{endpoint} is {found.status}: it is stopped when it is InService; stop it again later")
-    scales, policies = scaling(session, endpoint)
+    scales, policies = scaling.of(session, endpoint)
     targets = scales
     if before:
         # A run that was killed has deregistered what it had written down, or has put back a part of it only.
@@ -125,7 +116,7 @@ def stop(session: boto3.Session, bucket: str, endpoint: str) -> Change:
     written = Stopped(config, tags(session, endpoint), targets, policies, found.created.isoformat())
     keep(session, bucket, endpoint, written)
     for target in scales:
-        deregister(session, target)
+        scaling.deregister(session, target)
     delete(session, endpoint)
     return Change(endpoint, "stopped")
 
@@ -180,18 +171,7 @@ def put_back(session: boto3.Session, bucket: str, endpoint: str, stopped: Stoppe
     """
     if found is None or found.status != "InService":
         raise Failure(f"{endpoint} is {found.status if found else 'not there'}: it scales when it is InService")
-    client = aws.client(session, "application-autoscaling")
-    # What scales already was made by a deployment, whose settings are newer, or was put back by a run that was killed.
-    scales, policies = scaling(session, endpoint)
-    there = {policy["PolicyName"] for policy in policies}
-    for target in [] if scales else stopped.targets:
-        with aws.explained("RegisterScalableTarget", endpoint):
-            client.register_scalable_target(ServiceNamespace=SERVICE, **target)
-    for policy in stopped.policies:
-        if policy["PolicyName"] in there:
-            continue
-        with aws.explained("PutScalingPolicy", endpoint):
-            client.put_scaling_policy(ServiceNamespace=SERVICE, **policy)
+    scaling.put_back(session, endpoint, stopped.targets, stopped.policies)
     keep(session, bucket, endpoint, None)
     return Change(endpoint, "started")
 
@@ -254,51 +234,6 @@ def refuse_rejected(session: boto3.Session, endpoint: str, config: str) -> None:
     package = packages.of_version(session, group, version)
     if package.status != "Approved":
         raise Failure(f"{endpoint} is not started: {package.name} is {package.status}; mlops deploy brings another")
-
-
-def scaling(session: boto3.Session, endpoint: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What of an endpoint scales, and how.
-
-    Raises:
-        Failure: it scales in a way that would not come back.
-    """
-    client, resource = (
-        aws.client(session, "application-autoscaling"),
-        f"endpoint/{endpoint}/variant/{endpoints.VARIANT}",
-    )
-    with aws.explained("DescribeScalableTargets", endpoint):
-        found = client.describe_scalable_targets(ServiceNamespace=SERVICE, ResourceIds=[resource])["ScalableTargets"]
-    if not found:
-        return [], []
-    with aws.explained("DescribeScalingPolicies", endpoint):
-        policies = client.describe_scaling_policies(ServiceNamespace=SERVICE, ResourceId=resource)["ScalingPolicies"]
-    with aws.explained("DescribeScheduledActions", endpoint):
-        planned = client.describe_scheduled_actions(ServiceNamespace=SERVICE, ResourceId=resource)["ScheduledActions"]
-    others = [f"policy {each['PolicyName']}" for each in policies if each["PolicyType"] != FOLLOWED]
-    others += [f"scheduled action {each['ScheduledActionName']}" for each in planned]
-    if others:
-        raise Failure(f"{endpoint} scales by {others[0]}, which would not come back: only {FOLLOWED} does; it stays up")
-    return [chosen(each, TARGET) for each in found], [chosen(each, POLICY) for each in policies]
-
-
-def chosen(described: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Some members of a description."""
-    return {name: described[name] for name in names if described.get(name) is not None}
-
-
-def deregister(session: boto3.Session, target: dict[str, Any]) -> None:
-    """Let something scale no more; its alarms go with it."""
-    client = aws.client(session, "application-autoscaling")
-    try:
-        with aws.explained("DeregisterScalableTarget", target["ResourceId"]):
-            client.deregister_scalable_target(
-                ServiceNamespace=SERVICE,
-                ResourceId=target["ResourceId"],
-                ScalableDimension=target["ScalableDimension"],
-            )
-    except Failure as error:
-        if "ObjectNotFoundException" not in str(error):
-            raise
 
 
 def delete(session: boto3.Session, endpoint: str) -> None:
