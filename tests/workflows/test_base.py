@@ -1,9 +1,10 @@
-"""Where a pull request may go: the check that main's rules require is there for each that goes to main, and real."""
+"""Where a pull request goes: main's required check is there for each that goes to main; dev's comes with the base."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness import GitHub
 
@@ -39,3 +40,33 @@ def test_what_comes_from_dev_passes_and_from_somebody_elses_dev_does_not(github:
     _, [theirs] = github.open_pull_request("dev", into="main", fork="stranger")
 
     assert [run.conclusion for run in (opened, named, theirs)] == ["success", "success", "failure"], theirs.told()
+
+
+def test_a_base_that_becomes_dev_is_checked_and_reported_and_another_title_is_not(
+    opened: Callable[..., GitHub],
+) -> None:
+    file = ".github/workflows/feature.yml"
+    feature = yaml.load((TEMPLATE / file).read_text(encoding="utf-8"), yaml.BaseLoader)
+    hollow = {"runs-on": "ubuntu-latest", "steps": [{"run": "echo"}]}
+    called = {"uses": "./.github/workflows/called.yml"}
+    jobs = {
+        key: {name: job[name] for name in ("needs", "if") if name in job} | (called if "uses" in job else hollow)
+        for key, job in feature["jobs"].items()
+    }
+    ready = {"workflow_call": {"outputs": {"ready": {"value": "true"}}}}
+    github = opened({
+        file: yaml.safe_dump({"on": feature["on"], "jobs": jobs}),
+        called["uses"][2:]: yaml.safe_dump({"on": ready, "jobs": {"called": hollow}}),
+    })  # fmt: skip
+    [pushed] = github.commit("feature/below", {"a": "1"}, start="dev")
+    github.commit("feature/above", {"b": "2"}, start="feature/below")
+
+    pull, to_feature = github.open_pull_request("feature/above", into="feature/below")
+    [moved] = github.edit(pull, base="dev")
+    [named] = github.edit(pull, title="Mine is better")
+
+    assert to_feature == []
+    assert {name for name, result in pushed.results.items() if result == "success"} >= {"check/called", "train/called"}
+    assert moved.results["check/called"] == moved.results["report"] == "success", moved.told()
+    assert moved.results["train"] == "skipped"
+    assert set(named.results.values()) == {"skipped"}, named.told()

@@ -19,9 +19,10 @@ CHALLENGES = {**READY, "copy": {**ADVANCED, "pending": "true", "challenger-pendi
 BOTH_SERVED = {**READY, "copy": {**ADVANCED, "pending": "false", "challenger-pending": "false"}}
 
 
-def pull_request(action: str, head: str, base: str = "dev", source: str = HERE) -> dict[str, Any]:
-    """The context of an event of a pull request."""
-    event = {"action": action, "pull_request": {"head": {"repo": {"full_name": source}}}}
+def pull_request(action: str, head: str, base: str = "dev", source: str = HERE, was: str = "") -> dict[str, Any]:
+    """The context of an event of a pull request; of an edit, the base that it had, or else another title."""
+    changes = {"base": {"ref": {"from": was}}} if was else {"title": {"from": "Simple is good"}}
+    event = {"action": action, "changes": changes, "pull_request": {"head": {"repo": {"full_name": source}}}}
     return {"event_name": "pull_request", "base_ref": base, "head_ref": head, "repository": HERE, "event": event}
 
 
@@ -42,6 +43,9 @@ JOBS: list[tuple[str, str, dict[str, Any], dict[str, str], dict[str, Any], list[
     ("feature", "one in a new repository", pull_request("opened", "feature/a"), {}, NEW, ["check"]),
     ("feature", "one that fails", pull_request("opened", "fix/a"), {"check": "failure"}, READY, ["check"]),
     ("feature", "one that is pushed to", pull_request("synchronize", "feature/a"), {}, READY, ["check"]),
+    ("feature", "another base", pull_request("edited", "fix/a", was="fix/b"), {}, READY, ["check", "report"]),
+    ("feature", "another base that is main", pull_request("edited", "dev", "main", was="fix/b"), {}, READY, ["check"]),
+    ("feature", "another title", pull_request("edited", "fix/a"), {}, READY, []),
     ("feature", "a fork's", pull_request("opened", "feature/a", source=FORK), {}, READY, ["check"]),
     ("feature", "Dependabot's", pull_request("opened", "dependabot/uv/dev/a"), {}, READY, ["check"]),
     ("feature", "dev to main", pull_request("opened", "dev", "main"), {}, READY, ["check"]),

@@ -11,17 +11,20 @@ from static.handing import PATHS
 
 BY_HAND: dict[str, Any] = {"workflow_dispatch": {}}
 CALLED: dict[str, Any] = {"workflow_call": {}}
+ALSO_EDITED = ["opened", "synchronize", "reopened", "edited"]
+"""When a pull request may have come to another base, or to another commit."""
+
 STARTED: dict[str, dict[str, Any]] = {
     "_check": CALLED,
     "_deploy": CALLED,
     "_infra": CALLED,
     "_train": CALLED,
     "approved": BY_HAND,
-    "base": {"pull_request": {"branches": ["main"], "types": ["opened", "synchronize", "reopened", "edited"]}},
+    "base": {"pull_request": {"branches": ["main"], "types": ALSO_EDITED}},
     "dev": {"push": {"branches": ["dev"]}, **BY_HAND},
     "feature": {
         "push": {"branches": ["feature/**", "fix/**", "retrain/**"]},
-        "pull_request": {"branches": ["dev", "main"]},
+        "pull_request": {"branches": ["dev", "main"], "types": ALSO_EDITED},
         **BY_HAND,
     },
     "image": BY_HAND,
