@@ -15,7 +15,7 @@ from mlops.checks import contract, verification
 from mlops.compute import attempts, transforms
 from mlops.compute.attempts import Job
 from mlops.errors import BadInput, Failure, NotFound, NotVerified
-from mlops.hosting import batch, deployment, endpoints, logbook
+from mlops.hosting import batch, deployment, invocations, logbook
 from mlops.monitoring import records
 from mlops.monitoring.records import FORMATS, Table
 from mlops.registry import approval, history, packages, status
@@ -50,7 +50,7 @@ def test_a_deployment_makes_the_newest_approved_version_ready_and_no_endpoint(wo
     told = [each for each in history.history(world.settings_with(dev)) if each.what == "deployed"]
     assert [(each.version, each.why) for each in told] == [(1, "for transform jobs")]
     with pytest.raises(BadInput, match="dev is of kind batch: mlops transform FILE --env dev"):
-        endpoints.predict(world.settings, dev, b"1,2", "text/csv", "text/csv")
+        invocations.predict(world.settings, dev, b"1,2", "text/csv", "text/csv")
 
 
 def test_a_file_comes_back_with_as_many_rows_and_is_transformed_once(

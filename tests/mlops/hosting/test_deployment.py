@@ -12,7 +12,7 @@ import yaml
 
 from mlops.checks import contract
 from mlops.errors import BadInput, Failure, NotApproved, NotFound
-from mlops.hosting import alarms, choice, deployment, endpoints, rollouts
+from mlops.hosting import alarms, choice, deployment, endpoints, invocations, rollouts
 from mlops.registry import approval, decisions, history, packages, status
 from mlops.settings.signals import Signal
 
@@ -244,14 +244,14 @@ def test_the_contract_is_held_and_its_breaks_are_named(world: Any) -> None:
 def test_a_prediction_says_which_version_gave_it_and_a_refusal_why(world: Any) -> None:
     world.in_dev("first")
     with pytest.raises(NotFound, match="there is no endpoint churn-dev; mlops deploy --env dev"):
-        endpoints.predict(world.settings, world.dev, b"1,2", "text/csv", "application/json")
+        invocations.predict(world.settings, world.dev, b"1,2", "text/csv", "application/json")
     deployment.deploy(world.settings, world.dev, world.progress)
 
-    answer = endpoints.predict(world.settings, world.dev, b"1,2", "text/csv", "application/json")
+    answer = invocations.predict(world.settings, world.dev, b"1,2", "text/csv", "application/json")
 
     assert (answer.body, answer.version, answer.variant) == (b'{"label": "first", "score": 0.5}', 1, "model")
     with pytest.raises(BadInput, match=r"churn-dev refuses the request with 400: .*column a is missing"):
-        endpoints.predict(world.settings, world.dev, b"bad", "text/csv", "application/json")
+        invocations.predict(world.settings, world.dev, b"bad", "text/csv", "application/json")
 
 
 def test_rollback_returns_to_the_version_before_and_rejects_the_one_it_leaves(

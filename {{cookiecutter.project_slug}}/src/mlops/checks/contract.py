@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlops import aws
 from mlops.errors import BadInput, Failure, NotVerified
-from mlops.hosting import batch, endpoints
+from mlops.hosting import batch, endpoints, invocations
 from mlops.hosting.batch import Text
 from mlops.settings import problems
 from mlops.settings.project import Environment, Settings
@@ -166,10 +166,10 @@ def ask(session: boto3.Session, endpoint: str, request: Request) -> Answer:
         Failure: SageMaker refused, not the model.
     """
     try:
-        given = endpoints.invoke(session, endpoint, request.body.encode(), request.content_type, request.accept)
+        given = invocations.invoke(session, endpoint, request.body.encode(), request.content_type, request.accept)
         text = given["Body"].read().decode("utf-8", errors="replace")
     except ClientError as error:
-        status, text = endpoints.refusal(error)
+        status, text = invocations.refusal(error)
         if status is None:
             raise Failure(f"InvokeEndpoint {endpoint}: {aws.reason(error)}") from error
         return Answer(status=status, content_type="", text=text)

@@ -15,7 +15,7 @@ from mlops.checks.loadtest import Figures
 from mlops.checks.owncheck import OwnCheck
 from mlops.compute import checkout
 from mlops.errors import BadInput, NotFound, NotVerified
-from mlops.hosting import endpoints, rollback
+from mlops.hosting import endpoints, rollback, way_back
 from mlops.registry import decisions, packages, status
 from mlops.registry.packages import ModelPackage
 from mlops.settings.project import Environment, Settings
@@ -189,12 +189,12 @@ def gone_back(
         return "what serves is no version of this registry, so nothing was done about it"
     version = package.version
     newer = [each for each in packages.entries(session, environment.group, "Rejected") if each.version > version]
-    if any(rollback.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
+    if any(way_back.by_rollback(packages.describe(session, each.arn).reason) for each in newer):
         return f"version {version} is what a rollback has gone back to, and stays: mlops rollback --to VERSION"
     if not judged and (other := origin.other(settings, package)):
         return f"version {version} serves, which {other}, so nothing was done about it: mlops rollback goes back"
     if package.status != "Rejected":
-        why = f"{rollback.WHY}{decisions.one_line(problem)[:400]}"
+        why = f"{way_back.WHY}{decisions.one_line(problem)[:400]}"
         decisions.record(session, package, "Rejected", actor.tag(), why)
     try:
         result = rollback.rollback(settings, environment, progress)

@@ -238,7 +238,7 @@ def predict(
     json: JsonFlag = False,
 ) -> None:
     """Ask an endpoint. Example: mlops predict requests.csv --env dev"""
-    from mlops.hosting import endpoints
+    from mlops.hosting import invocations
 
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -247,7 +247,7 @@ def predict(
     project, environment = opened(env, warm=True, group=group, serves=True)
     content_type = "application/json" if body.lstrip()[:1] in (b"{", b"[") else "text/csv"
     accept = "application/json" if json else content_type
-    answer = endpoints.predict(project, environment, body, content_type, accept)
+    answer = invocations.predict(project, environment, body, content_type, accept)
     print(answer.body.decode("utf-8", errors="replace").rstrip())
 
 

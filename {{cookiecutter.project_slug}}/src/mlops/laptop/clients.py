@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops.checks import contract
 from mlops.errors import BadInput, Failure
-from mlops.hosting import endpoints
+from mlops.hosting import invocations
 from mlops.settings.project import Environment, Settings
 
 BATCH_ROWS = 12
@@ -40,7 +40,7 @@ def traffic(project: Settings, target: Environment) -> Iterator[None]:
     def ask() -> None:
         while not over.wait(0.05):
             with suppress(Failure, ClientError, BotoCoreError):
-                endpoints.predict(project, target, body, "text/csv", "text/csv")
+                invocations.predict(project, target, body, "text/csv", "text/csv")
 
     client = threading.Thread(target=ask, daemon=True)
     client.start()

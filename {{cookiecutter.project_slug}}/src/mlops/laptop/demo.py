@@ -4,7 +4,7 @@ import json
 
 from mlops import aws, display
 from mlops.errors import BadInput, Failure
-from mlops.hosting import endpoints
+from mlops.hosting import invocations
 from mlops.laptop import epilogue
 from mlops.laptop.clients import BATCH_ROWS, requests, traffic
 from mlops.laptop.narration import Narrator, inside
@@ -175,7 +175,7 @@ def prove(project: Settings, narrator: Narrator, environment: str) -> None:
     session = aws.session(project, target, "deploy")
     body = requests(project.root, rows=1).encode()
     for _ in range(count):
-        endpoints.invoke(session, target.endpoint_name, body, "text/csv", "text/csv")["Body"].read()
+        invocations.invoke(session, target.endpoint_name, body, "text/csv", "text/csv")["Body"].read()
 
 
 def branch(project: Settings, name: str) -> None:
