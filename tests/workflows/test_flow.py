@@ -3,6 +3,8 @@
 Models are trained in the sandbox and jobs are executed by act; conftest.py has the deeds.
 """
 
+import re
+
 import pytest
 
 from harness.expected import Expected
@@ -34,6 +36,7 @@ def test_a_feature_push_trains_and_registers(world: World, first_push: Moment, f
     assert version.metadata["commit"] == run.event.sha
     assert version.metadata["parameter.train.C"] == "0.5"
     assert len(feature.jobs) == 3
+    assert all(f"| {name} |" in run.jobs["train/train"].summary for name in feature.jobs)
     assert ("feature", run.event.sha) not in world.github.deployments
 
 
@@ -261,6 +264,9 @@ def test_a_model_below_the_gate_is_not_registered_and_the_pull_request_says_so(r
     assert run.jobs["train/train"].result == "failure", run.told()
     [comment] = refused.notes["pull"].comments
     assert "Not registered" in comment["body"]
+    # What a refused model took is paid for as well.
+    for stage in ("prepare", "train", "evaluate"):
+        assert re.search(rf"^\| \S+-{stage}-\w+-1 \|", comment["body"], re.MULTILINE), comment["body"]
 
 
 def test_failing_tests_train_nothing(refused: Moment) -> None:

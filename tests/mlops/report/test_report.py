@@ -208,6 +208,7 @@ def billed(monkeypatch):
     package = SimpleNamespace(
         metadata={
             "training_job": TRAINED["TrainingJobArn"],
+            "processing_jobs": "churn-prepare-1 churn-evaluate-1",
             "report_uri": "s3://bucket/jobs/churn-evaluate-1/output/",
             "gate_answers": "scored anew on this test set by job churn-score-1",
         }
@@ -217,6 +218,7 @@ def billed(monkeypatch):
     def of(prices):
         with Stubber(client) as stub:
             stub.add_response("describe_training_job", TRAINED)
+            stub.add_response("describe_processing_job", {**EVALUATED, "ProcessingJobName": "churn-prepare-1"})
             stub.add_response("describe_processing_job", EVALUATED)
             stub.add_response("describe_processing_job", {**EVALUATED, "ProcessingJobName": "churn-score-1"})
             return durations.of(None, package, prices)
@@ -231,9 +233,10 @@ def test_jobs_are_given_in_what_is_billed_and_what_that_costs(found, billed):
 
     spot = "1800 (spot saved 67%)"
     assert cells(text, "churn-train-1")[1:] == ["2 of ml.m5.large", spot, "3600", "0.5 EUR"]
+    assert cells(text, "churn-prepare-1")[1:] == ["1 of ml.t3.large", "360", "360", "0.01 EUR"]
     assert cells(text, "churn-evaluate-1")[1:] == ["1 of ml.t3.large", "360", "360", "0.01 EUR"]
     assert cells(text, "churn-score-1")[-1] == "0.01 EUR"
-    assert cells(text, "together")[-2:] == ["4320", "0.52 EUR"]
+    assert cells(text, "together")[-2:] == ["4680", "0.53 EUR"]
 
 
 def test_a_cost_that_nobody_gave_a_price_for_is_not_guessed(found, billed):

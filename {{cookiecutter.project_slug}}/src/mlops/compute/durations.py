@@ -7,12 +7,16 @@ from typing import Any
 import boto3
 
 from mlops.compute import attempts
+from mlops.compute.attempts import Job
 from mlops.errors import Failure
 from mlops.registry.packages import ModelPackage
 from mlops.settings.compute import Prices
 
 JOB = re.compile(r"/jobs/(?P<name>[^/]+)/")
-"""The name of a job in the address of what it wrote."""
+"""The name of a job in the address of what it wrote: a package whose metadata does not list its jobs has that one."""
+
+LISTED = "processing_jobs"
+"""In the metadata of a version: the names of the jobs that it took beside its training."""
 
 SCORED = re.compile(r"scored anew .* by job (?P<name>[\w-]+)$")
 """The name of the gate's own job in what the gate says of the answers that it compared with."""
@@ -50,10 +54,18 @@ def of(session: boto3.Session, package: ModelPackage, prices: Prices | None = No
         package: the model that they made.
         prices: of instances; without any no job has a cost.
     """
-    found = [training(session, package.metadata.get("training_job", "").rpartition("/")[2])]
+    trained = package.metadata.get("training_job", "").rpartition("/")[2]
     matches = (pattern.search(value) for value in package.metadata.values() for pattern in (JOB, SCORED))
-    found += [processing(session, name) for name in dict.fromkeys(match["name"] for match in matches if match)]
-    return [priced(each, prices) for each in found if each is not None]
+    names = [*package.metadata.get(LISTED, "").split(), *(match["name"] for match in matches if match)]
+    found = [described(session, "training", trained)]
+    found += [described(session, "processing", name) for name in dict.fromkeys(names) if name != trained]
+    return of_jobs([each for each in found if each is not None], prices)
+
+
+def of_jobs(jobs: list[Job], prices: Prices | None = None) -> list[JobTime]:
+    """The same of jobs that are known."""
+    timed = [training(job.description) if job.kind == "training" else processing(job.description) for job in jobs]
+    return [priced(each, prices) for each in timed]
 
 
 def priced(job: JobTime, prices: Prices | None) -> JobTime:
@@ -63,37 +75,30 @@ def priced(job: JobTime, prices: Prices | None) -> JobTime:
     return replace(job, cost=cost, currency=prices.currency)
 
 
-def training(session: boto3.Session, name: str) -> JobTime | None:
+def training(job: dict[str, Any]) -> JobTime:
     """A training job: the seconds that are billed, which are fewer than it ran on spot instances."""
-    job = described(session, "training", name)
-    if not job:
-        return None
     resources = job["ResourceConfig"]
     billed = job.get("BillableTimeInSeconds", job.get("TrainingTimeInSeconds"))
     seconds = between(job, "TrainingStartTime", "TrainingEndTime") if billed is None else float(billed)
     ran = float(job.get("TrainingTimeInSeconds", 0))
     # As SageMaker's reference has it: 1 - BillableTimeInSeconds / TrainingTimeInSeconds.
     saving = max(0.0, 1 - seconds / ran) if job.get("EnableManagedSpotTraining") and ran else None
-    return JobTime(name, resources["InstanceType"], resources["InstanceCount"], seconds, saving)
+    return JobTime(job["TrainingJobName"], resources["InstanceType"], resources["InstanceCount"], seconds, saving)
 
 
-def processing(session: boto3.Session, name: str) -> JobTime | None:
+def processing(job: dict[str, Any]) -> JobTime:
     """A processing job."""
-    job = described(session, "processing", name)
-    if not job:
-        return None
     resources = job["ProcessingResources"]["ClusterConfig"]
     seconds = between(job, "ProcessingStartTime", "ProcessingEndTime")
-    return JobTime(name, resources["InstanceType"], resources["InstanceCount"], seconds)
+    return JobTime(job["ProcessingJobName"], resources["InstanceType"], resources["InstanceCount"], seconds)
 
 
-def described(session: boto3.Session, kind: attempts.Kind, name: str) -> dict[str, Any]:
-    """What SageMaker says of a job; nothing when it has none of that kind and name, or this role may not ask."""
+def described(session: boto3.Session, kind: attempts.Kind, name: str) -> Job | None:
+    """A job; None when SageMaker has none of that kind and name, or this role may not ask."""
     try:
-        job = attempts.describe(session, kind, name) if name else None
+        return attempts.describe(session, kind, name) if name else None
     except Failure:
-        return {}
-    return job.description if job else {}
+        return None
 
 
 def between(job: dict[str, Any], start: str, end: str) -> float:

@@ -41,6 +41,7 @@ class TrainedModel:
         dataset: `s3://` prefix of the raw data.
         hyperparameters: of the training job.
         prepared: `s3://` prefix of the sets of rows that it learned from and was measured on.
+        processing_jobs: names of the other jobs that it took, in the order of the pipeline.
     """
 
     artefact: str
@@ -53,6 +54,7 @@ class TrainedModel:
     dataset: str
     hyperparameters: dict[str, str]
     prepared: str = ""
+    processing_jobs: tuple[str, ...] = ()
 
 
 def run_pipeline(
@@ -101,8 +103,16 @@ def run_pipeline(
         return walked(run, stages, sources, runs.done)
 
 
-def trained_model(settings: Settings, environment: Environment, commit: str = "HEAD") -> TrainedModel:
+def trained_model(
+    settings: Settings, environment: Environment, commit: str = "HEAD", seen: Callable[[Job], None] = lambda job: None
+) -> TrainedModel:
     """The model that `run_pipeline` has made of a commit; nothing is started.
+
+    Args:
+        settings: the project.
+        environment: the one that trains.
+        commit: whose model it is.
+        seen: told the last job of each stage that was begun, also of one that failed.
 
     Raises:
         NotFound: nobody trained this commit, or what was made has been damaged since.
@@ -116,7 +126,13 @@ def trained_model(settings: Settings, environment: Environment, commit: str = "H
         stages = pipeline.read(recipe)
         md5s = {path: lineage.pointer(settings, full, path) for path in pipeline.raw_inputs(stages)}
         sources = {path: Source(f"s3://{environment.bucket}/data/{md5}/", md5) for path, md5 in md5s.items()}
-        return walked(run, stages, sources, found)
+
+        def looked_for(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
+            if (last := runs.latest(run, stage, sources)) is not None:
+                seen(last)
+            return found(run, stage, sources)
+
+        return walked(run, stages, sources, looked_for)
 
 
 def found(run: Run, stage: Stage, sources: dict[str, Source]) -> Job:
@@ -164,14 +180,14 @@ def walked(
         # A processing job's folder is what its key says; a model is the bytes that were trained, once.
         identity = storage.digest(run.session, output) if job.kind == "training" else job.key
         sources = {**sources, stage.output: Source(output, identity)}
-    return result(run, made[trains.name], made[evaluates.name], trains, sources, raw)
+    return result(run, made, trains, evaluates, sources, raw)
 
 
 def result(
-    run: Run, trained: Job, evaluated: Job, trains: Stage, sources: dict[str, Source], raw: Source
+    run: Run, made: dict[str, Job], trains: Stage, evaluates: Stage, sources: dict[str, Source], raw: Source
 ) -> TrainedModel:
     """The trained model, with the evaluation's metrics read from S3."""
-    report = runs.output_of(evaluated)
+    trained, report = made[trains.name], runs.output_of(made[evaluates.name])
     before = sources[trains.inputs[0]].uri
     return TrainedModel(
         artefact=sources[trains.output].uri,
@@ -184,6 +200,7 @@ def result(
         dataset=raw.uri,
         hyperparameters=trains.arguments,
         prepared=before,
+        processing_jobs=tuple(job.name for job in made.values() if job.kind == "processing"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from mlops import actor, aws, storage
+from mlops.compute import durations
 from mlops.errors import DigestMismatch, Failure
 from mlops.quality import gate, predictions, rescoring, thresholds, verdicts
 from mlops.quality.verdicts import Decision
@@ -149,6 +150,7 @@ def metadata(
         "digest": model.digest,
         "image": model.image,
         "training_job": model.training_job,
+        durations.LISTED: " ".join(model.processing_jobs),
         "registered_by": registered_by,
         "run_url": run_url,
         "report_uri": model.report,

@@ -1,6 +1,7 @@
 """The report on the model of a commit: what it is and measures, held against what serves."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import boto3
 
 from mlops import aws, github
 from mlops.compute import durations
+from mlops.compute.attempts import Job
 from mlops.compute.durations import JobTime
 from mlops.errors import Failure, NotFound
 from mlops.quality import gate, thresholds, verdicts
@@ -78,10 +80,10 @@ def report(settings: Settings, environment: Environment) -> Report:
     session = aws.session(settings, environment, aws.duty_in(settings, environment))
     origin = lineage.of(settings)
     package = found(session, environment, origin.fingerprint)
-    metrics, why_not = metrics_of(package), ""
+    metrics, why_not, seen = metrics_of(package), "", list[Job]()
     decision = verdicts.stored(session, package) if package else {}
     if package is None:
-        metrics, why_not, decision = unregistered(session, settings, environment, origin)
+        metrics, why_not, decision = unregistered(session, settings, environment, origin, seen.append)
     run = package.metadata.get("run_url", "") if package else ""
     return Report(
         project=settings.project,
@@ -100,7 +102,7 @@ def report(settings: Settings, environment: Environment) -> Report:
         ],
         jobs=durations.of(session, package, settings.prices)
         if package and settings.before(environment) is None
-        else [],
+        else durations.of_jobs(seen, settings.prices),
         decision=decision,
     )
 
@@ -120,16 +122,23 @@ def found(session: boto3.Session, environment: Environment, fingerprint: str) ->
 
 
 def unregistered(
-    session: boto3.Session, settings: Settings, environment: Environment, origin: Lineage
+    session: boto3.Session,
+    settings: Settings,
+    environment: Environment,
+    origin: Lineage,
+    seen: Callable[[Job], None],
 ) -> tuple[dict[str, Metric], str, dict[str, Any]]:
-    """The metrics of a model that was trained and not registered, why it is not, and what the gate says of it."""
+    """The metrics of a model that was trained and not registered, why it is not, and what the gate says of it.
+
+    `seen` is told the jobs that it took so far.
+    """
     from mlops.compute import jobs
 
     before = settings.before(environment)
     if before is not None:
         return {}, f"It is not in {environment.name}: it has to pass {before.name} first", {}
     try:
-        model = jobs.trained_model(settings, environment)
+        model = jobs.trained_model(settings, environment, seen=seen)
     except NotFound as error:
         return {}, f"Nobody has trained it yet: {error}", {}
     except Failure as error:
