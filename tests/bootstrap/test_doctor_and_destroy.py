@@ -1,6 +1,7 @@
 """`mlops doctor` says what is not in order on GitHub; `mlops destroy` removes what the bootstrap has made there."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -123,6 +124,19 @@ def test_no_repository_and_no_token_are_one_line_each(hub, examined, monkeypatch
     code, checks = examined()
     assert (code, [*checks]) == (1, ["GitHub"])
     assert "401 Bad credentials" in checks["GitHub"]["found"]
+
+
+def test_on_the_sandbox_a_token_is_not_needed_yet(hub, mlops, project, monkeypatch, capsys):
+    for name in ("GH_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("mlops.setup.repository.shutil.which", lambda name: None)
+    file = project.root / "mlops.yaml"
+    file.write_text(re.sub("^aws: .*$", "aws: sandbox", file.read_text(), flags=re.MULTILINE), encoding="utf-8")
+
+    assert mlops("doctor", "--only", "github") == 0
+    said = capsys.readouterr().out
+    assert "- GitHub: no token: give GH_TOKEN" in said
+    assert "0 passed, 0 failed, 1 not looked at" in said
 
 
 def test_pins_are_compared_with_the_newest_releases_when_asked(hub, made, project, examined):

@@ -11,7 +11,7 @@ BOOTSTRAP = ("bootstrap", "github", "--reviewer", "mira", "--reviewer", "acme/re
 
 
 WRONG = [
-    (["--yes"], "--reviewer is missing: prod-approval has to ask somebody"),
+    (["--yes"], "--reviewer is missing: GitHub has to ask somebody in prod-approval"),
     (["--reviewer", "nobody", "--yes"], "--reviewer is 'nobody'; GitHub shows no user nobody"),
     (["--reviewer", "acme/none", "--yes"], "GitHub shows no team none in acme"),
     (["--reviewer", "mira", "--registry", "--yes"], "leave one out"),

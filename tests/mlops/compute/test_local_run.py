@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import mlops
+from mlops import cli
 from mlops.compute import stages
 from mlops.errors import BadInput, Failure
 
@@ -60,6 +61,17 @@ def test_the_scripts_output_passes_through_and_its_end_is_explained(small, capfd
     printed = capfd.readouterr()
     assert printed.out == "reading\n"
     assert printed.err == "row 3, column a: is empty\n"
+
+
+def test_with_json_the_scripts_output_goes_aside(small, capfd: pytest.CaptureFixture[str], monkeypatch):
+    small.write(f"{PACKAGE}/prepare.py", "print('reading')\n")
+    monkeypatch.chdir(small.path)
+
+    assert cli.execute(["run", "prepare", "--json"]) == 0
+
+    printed = capfd.readouterr()
+    assert json.loads(printed.out) == {"stage": "prepare", "output": "data/prepared"}
+    assert printed.err == "reading\n"
 
 
 def test_an_undeclared_import_is_refused_before_anything_runs(small):

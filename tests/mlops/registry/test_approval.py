@@ -30,7 +30,7 @@ def test_approving_twice_is_approving_once(world: Any) -> None:
     said: list[str] = []
 
     assert approval.approve(world.settings, world.prod, by="another", why="too", told=said.append) == first
-    assert said == ["approved already, by somebody: churn-prod version 1; nothing was changed"]
+    assert said == ["approved for prod already, by somebody: churn-prod version 1; nothing was changed"]
 
 
 def test_an_older_version_that_waits_is_not_meant(world: Any) -> None:

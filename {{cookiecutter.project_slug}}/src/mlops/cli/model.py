@@ -33,7 +33,9 @@ def run(
     if env is None:
         if stage is None:
             raise BadInput("run: give a stage to run here (or `dvc repro` for all), or --env to run all on SageMaker")
-        stages.run_locally(project, stage)
+        output = stages.run_locally(project, stage, aside=json)
+        if json:
+            display.show({"stage": stage, "output": output}, "", json)
         return
     if stage is not None:
         raise BadInput(

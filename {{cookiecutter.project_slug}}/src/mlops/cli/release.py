@@ -108,7 +108,7 @@ def decide(
     package = decision(
         project, environment, by=by, why=reason, version=version, only_waiting=from_review, run=run, told=said.append
     )
-    display.show(package, said[0] if said else f"{what}: {package.name}, by {by}", json)
+    display.show(package, said[0] if said else f"{what} for {environment.label}: {package.name}, by {by}", json)
 
 
 @app.command()
@@ -192,7 +192,7 @@ def rollback(
 
     project, environment = opened(env, warm=True, group=group, serves=True)
     result = way_back.rollback(project, environment, display.progress, to)
-    said = f"rolled back: {result.endpoint} serves version {result.version}"
+    said = f"rolled back {environment.label}: {result.endpoint} serves version {result.version}"
     if not result.changed:
         said += f" already; further back goes mlops rollback {environment.options} --to VERSION"
     display.show(result, said, json)

@@ -14,8 +14,11 @@ from mlops.settings.project import Settings
 
 LAST_LINES = 10
 
+STANDARD_ERROR = 2
+"""Its file descriptor."""
 
-def run_locally(settings: Settings, stage: str, quiet: bool = False) -> None:
+
+def run_locally(settings: Settings, stage: str, quiet: bool = False, aside: bool = False) -> str:
     """Run a stage's script here; what dvc.yaml calls.
 
     The output folder begins empty, as in a job. The script's own output passes through.
@@ -24,6 +27,10 @@ def run_locally(settings: Settings, stage: str, quiet: bool = False) -> None:
         settings: of the project, in whose folder the data is.
         stage: name of a stage in dvc.yaml.
         quiet: keep the script's output to ourselves.
+        aside: what it prints goes to standard error, since standard output is for JSON.
+
+    Returns:
+        The folder that it has filled, from the project's.
 
     Raises:
         BadInput: there is no such stage, or it imports a module that its deps do not name.
@@ -43,10 +50,11 @@ def run_locally(settings: Settings, stage: str, quiet: bool = False) -> None:
         emptied(Path(folder))
     script = f"{settings.package}/{stage}.py"
     command = [sys.executable, script, *container.command_line(wanted.arguments)]
-    code, lines = execute(command, root / "src", variables, quiet)
+    code, lines = execute(command, root / "src", variables, quiet, aside)
     if code:
         said = "".join(f"\n  {line}" for line in lines) if quiet else f": {lines[-1].strip()}" if lines else ""
         raise Failure(f"{stage}: src/{script} ended with exit code {code}{said}")
+    return wanted.output
 
 
 def emptied(folder: Path) -> None:
@@ -58,8 +66,10 @@ def emptied(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def execute(command: list[str], folder: Path, variables: dict[str, str], quiet: bool) -> tuple[int, list[str]]:
-    """Run a command to its end; what it prints passes through unless it is to be quiet.
+def execute(
+    command: list[str], folder: Path, variables: dict[str, str], quiet: bool, aside: bool = False
+) -> tuple[int, list[str]]:
+    """Run a command to its end; what it prints passes through, aside to standard error, unless it is to be quiet.
 
     Returns:
         Its exit code and the last lines of its standard error.
@@ -71,7 +81,7 @@ def execute(command: list[str], folder: Path, variables: dict[str, str], quiet: 
         cwd=folder,
         env={**inherited, **variables},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if quiet else None,
+        stdout=subprocess.DEVNULL if quiet else STANDARD_ERROR if aside else None,
         stderr=subprocess.PIPE,
     )
     try:

@@ -79,7 +79,7 @@ def decide(
     if package.status == status:
         last = next(iter(decisions.read(package.reason)), None)
         who = f", by {last.who}" if last and last.who else ""
-        told(f"{status.lower()} already{who}: {package.name}; nothing was changed")
+        told(f"{status.lower()} for {environment.label} already{who}: {package.name}; nothing was changed")
         return package
     if only_waiting and package.status != "PendingManualApproval":
         why_so = next(map(str, decisions.read(package.reason)), "nobody said why")

@@ -89,7 +89,7 @@ def asked(place: Repository, wishes: Wishes, gates: Sequence[Gate], found: Found
     nobody = [gate.name for gate in gates if gate.reviewed and not has_reviewers(found, gate)]
     if nobody and found.approval != environments.REGISTRY:
         raise BadInput(
-            f"--reviewer is missing: {nobody[0]} has to ask somebody; give LOGIN or ORG/TEAM, "
+            f"--reviewer is missing: GitHub has to ask somebody in {' and '.join(nobody)}, before production; give LOGIN or ORG/TEAM, "
             "or --registry to approve in the registry"
         )
     return None
@@ -156,12 +156,15 @@ def checks(settings: Settings, online: bool) -> list[Check]:
         settings: the project.
         online: whether newer versions of the actions are looked for.
     """
+    if settings.aws == "sandbox" and not repository.has_token():
+        why = "no token: give GH_TOKEN, or log in with `gh auth login`; on the sandbox GitHub is not needed yet"
+        return [Check("GitHub", passed=False, found=why, skipped=True)]
     try:
         place = repository.of(settings)
         gates = environments.gates(settings)
         found = look(place, gates)
     except (BadInput, rest.Refused) as error:
-        return [Check("GitHub", False, str(error), "give GH_TOKEN of an administrator of the repository")]
+        return [Check("GitHub", False, str(error), mending(error))]
     if found.repository is None:
         return [Check(f"repository {place.full_name}", False, "GitHub shows none of that name", COMMAND)]
     try:
@@ -170,6 +173,11 @@ def checks(settings: Settings, online: bool) -> list[Check]:
         return [Check("the project's own files", False, str(error), "mend it, and run this again")]
     newer = pins.checks(settings.root, place) if online else []
     return [*examined, *newer]
+
+
+def mending(error: Exception) -> str:
+    """What mends that GitHub can not be asked; empty where the error says so itself."""
+    return "" if isinstance(error, BadInput) else "give GH_TOKEN of an administrator of the repository"
 
 
 def belongings(settings: Settings, with_repository: bool) -> list[Belonging]:

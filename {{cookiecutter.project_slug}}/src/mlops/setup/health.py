@@ -15,12 +15,14 @@ class Check:
         passed: whether it is met.
         found: what is there.
         fix: what mends it, such as a command; empty when there is nothing to mend.
+        skipped: it was not looked at, and is no failure; `found` says why.
     """
 
     what: str
     passed: bool
     found: str = ""
     fix: str = ""
+    skipped: bool = False
 
 
 def of_steps(steps: Sequence[Step], command: str) -> list[Check]:
@@ -38,8 +40,11 @@ def shown(checks: Sequence[Check]) -> str:
     """Checks as a person reads them."""
     lines = []
     for check in checks:
-        lines.append(f"{'✓' if check.passed else '✗'} {check.what}{f': {check.found}' if check.found else ''}")
-        if not check.passed and check.fix:
+        mark = "-" if check.skipped else "✓" if check.passed else "✗"
+        lines.append(f"{mark} {check.what}{f': {check.found}' if check.found else ''}")
+        if not check.passed and not check.skipped and check.fix:
             lines.append(f"    fix: {check.fix}")
-    failed = sum(not check.passed for check in checks)
-    return "\n".join([*lines, f"{len(checks) - failed} passed, {failed} failed"])
+    skipped = sum(check.skipped for check in checks)
+    failed = sum(not check.passed and not check.skipped for check in checks)
+    left_out = f", {skipped} not looked at" if skipped else ""
+    return "\n".join([*lines, f"{len(checks) - failed - skipped} passed, {failed} failed{left_out}"])

@@ -112,6 +112,14 @@ def reached(settings: Settings, by: Callable[[], str]) -> Repository:
     return Repository(owner=owner, name=name, api=api, token=by())
 
 
+def has_token() -> bool:
+    """Whether GitHub can be asked from this shell."""
+    try:
+        return bool(token())
+    except BadInput:
+        return False
+
+
 def token() -> str:
     """The token of this shell, or of GitHub's own command line.
 
@@ -125,7 +133,10 @@ def token() -> str:
         done = subprocess.run([program, "auth", "token"], capture_output=True, text=True, check=False)
         if done.returncode == 0 and (value := done.stdout.strip()):
             return value
-    raise BadInput("GH_TOKEN is not set: give a token that administers the repository, or log in with `gh auth login`")
+    raise BadInput(
+        "GH_TOKEN is not set, and what is on GitHub can not be looked at without: give a token that administers the "
+        "repository, or log in with `gh auth login`"
+    )
 
 
 def is_own(found: dict[str, Any], made: frozenset[str]) -> bool:
