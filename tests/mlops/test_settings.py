@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mlops.compute import instances
 from mlops.errors import BadInput
 from mlops.settings import project as settings
 from mlops.settings.project import Settings
@@ -450,6 +451,19 @@ def test_a_challenger_that_is_never_stopped_may_be_asked_for_hours(written):
 def test_a_group_that_an_environment_does_not_have_is_refused(written, scenario, environment, group, line):
     with pytest.raises(BadInput, match=line):
         written({"scenario": scenario}).environment(environment).contender(group)
+
+
+def test_an_instance_type_that_sagemaker_does_not_have_is_refused_with_those_close_to_it(written):
+    instances.refuse_unknown(written({}))
+    wrong = {"environments.1.endpoint.instance_type": "ml.m5.huge", "stages.train.instance_type": "ml.m5.larg"}
+
+    with pytest.raises(BadInput) as told:
+        instances.refuse_unknown(written(wrong))
+    stage, endpoint = str(told.value).splitlines()
+    assert stage.startswith("mlops.yaml: stages.train.instance_type is 'ml.m5.larg', which SageMaker does not have")
+    assert "for training; close to it: ml.m5.large" in stage
+    assert endpoint.startswith("mlops.yaml: environments.dev.endpoint.instance_type is 'ml.m5.huge'")
+    assert max(map(len, (stage, endpoint))) < 300
 
 
 @pytest.mark.parametrize(

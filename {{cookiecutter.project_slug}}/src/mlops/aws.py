@@ -26,6 +26,9 @@ ATTEMPTS = int(os.environ.get("AWS_MAX_ATTEMPTS", "8"))
 RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=70)
 """botocore's adaptive mode slows down when AWS throttles, and tries 5xx answers again."""
 
+LONGEST_REASON = 1000
+"""Characters of what AWS says that are shown; a policy's refusal with its ARNs takes half of them."""
+
 _SESSIONS: dict[tuple[object, ...], boto3.Session] = {}
 _MAKING = Lock()
 
@@ -165,6 +168,8 @@ def reason(error: Exception) -> str:
     """What AWS said, in one line with its code."""
     if isinstance(error, ClientError):
         message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+        # A value that is none of an enumeration is answered with all of it.
+        message = message if len(message) <= LONGEST_REASON else f"{message[:LONGEST_REASON]}…"
         # Of a session that a workflow gave, which can not be renewed here.
         goes_on = "; what was begun goes on: run the same command again, it carries on" if is_expired(error) else ""
         return f"{code_of(error)}: {message}{goes_on}"

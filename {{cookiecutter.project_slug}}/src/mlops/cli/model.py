@@ -42,11 +42,12 @@ def run(
             f"run: stage {stage} and --env {env} were given; on SageMaker the whole pipeline runs: leave one out"
         )
     from mlops import access, github
-    from mlops.compute import jobs
+    from mlops.compute import instances, jobs
     from mlops.laptop import sandbox
     from mlops.retraining.waiting import StillTraining
 
     project, environment = meant(env, None, serves=False)
+    instances.refuse_unknown(project)
     sandbox.connect(project, warm=True)
     # Only the session of a workflow's role ends; at a desk one may wait as long as it takes.
     until = time.monotonic() + access.longest_wait(project) if github.active() else math.inf

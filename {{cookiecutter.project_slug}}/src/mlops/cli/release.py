@@ -147,9 +147,11 @@ def deploy(
     json: JsonFlag = False,
 ) -> None:
     """Deploy the newest approved version and wait until it serves. Example: mlops deploy --env dev"""
+    from mlops.compute import instances
     from mlops.hosting import choice, deployment
 
     project, environment = opened(env, warm=True, group=group, serves=True)
+    instances.refuse_unknown(project)
     brought = choice.version_of(version, environment) if version else None
     result = deployment.deploy(project, environment, display.progress, brought)
     changed = str(result.brought).lower()
@@ -260,9 +262,11 @@ def transform(
     json: JsonFlag = False,
 ) -> None:
     """Send whole files through the newest approved version. Example: mlops transform cases.csv --env prod"""
+    from mlops.compute import instances
     from mlops.hosting import batch
 
     project, environment = opened(env, warm=True, group=group, serves=True)
+    instances.refuse_unknown(project)
     result = batch.transform(project, environment, source, output, display.progress)
     rows = sum(count or 0 for count in result.rows.values())
     what = f"{rows} rows of {len(result.rows)} files by version {result.version}"

@@ -89,8 +89,8 @@ def asked(place: Repository, wishes: Wishes, gates: Sequence[Gate], found: Found
     nobody = [gate.name for gate in gates if gate.reviewed and not has_reviewers(found, gate)]
     if nobody and found.approval != environments.REGISTRY:
         raise BadInput(
-            f"--reviewer is missing: GitHub has to ask somebody in {' and '.join(nobody)}, before production; give LOGIN or ORG/TEAM, "
-            "or --registry to approve in the registry"
+            f"--reviewer is missing: GitHub has to ask somebody in {' and '.join(nobody)}, before production; "
+            "give LOGIN or ORG/TEAM, or --registry to approve in the registry"
         )
     return None
 
