@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mlops import cli
 from mlops.errors import BadInput
 from mlops.registry import lineage
 
@@ -95,6 +96,16 @@ def test_what_the_model_is_not_made_of_leaves_the_fingerprint_alone(small, file:
     small.replace(file, old, new)
     small.commit()
     assert lineage.fingerprint(small.settings) == before
+
+
+def test_the_command_says_what_is_not_committed(small, monkeypatch, capsys):
+    monkeypatch.chdir(small.path)
+    assert cli.execute(["fingerprint"]) == 0
+    assert capsys.readouterr().err == ""
+    small.replace("params.yaml", "0.9", "0.8")
+
+    assert cli.execute(["fingerprint"]) == 0
+    assert capsys.readouterr().err == "! not committed, so they play no part: params.yaml\n"
 
 
 def test_changes_that_are_not_committed_do_not_count_and_are_refused_by_name(small):

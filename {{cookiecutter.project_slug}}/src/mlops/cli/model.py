@@ -12,6 +12,7 @@ from mlops.errors import BadInput, Failure
 
 if TYPE_CHECKING:
     from mlops.retraining.waiting import StillTraining
+    from mlops.settings.project import Settings
 
 app = typer.Typer()
 
@@ -76,8 +77,18 @@ def fingerprint(json: JsonFlag = False) -> None:
     from mlops.registry import lineage
     from mlops.settings import project as settings
 
-    origin = lineage.of(settings.load())
+    project = settings.load()
+    origin = lineage.of(project)
+    left_out(project)
     display.show(origin, origin.fingerprint, json)
+
+
+def left_out(project: "Settings") -> None:
+    """Say which changes play no part, since they are not committed."""
+    from mlops.registry import lineage
+
+    if files := lineage.uncommitted(project):
+        display.warning(f"not committed, so they play no part: {', '.join(files)}")
 
 
 @app.command()

@@ -18,8 +18,12 @@ DAY = "%Y-%m-%d"
 CHAMPION = "champion"
 """Where a promotion may lead, beside the environments: from the challenger's endpoint to the champion's."""
 
-ByOption = Annotated[str, typer.Option("--by", help="Who decides; in a workflow, who has reviewed its run.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; in a workflow, what the reviewers wrote.")]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides. Required, but in a workflow: there it is who has reviewed its run.")
+]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why. Required, but in a workflow: there it is what the reviewers wrote.")
+]
 
 
 def reviewed(gate: str, state: Literal["approved", "rejected"], by: str, reason: str) -> tuple[str, str]:

@@ -143,7 +143,7 @@ def destroy(
     repository: Annotated[
         bool, typer.Option("--repository", help="Also the repository, with all its history.")
     ] = False,
-    side: OnlyOption = None,
+    side: Annotated[Literal["aws", "github"] | None, typer.Option("--only", help="Only this side.")] = None,
     data: Annotated[bool, typer.Option("--data", help="Also the buckets, with all that is in them.")] = False,
     confirm: Annotated[str, typer.Option("--confirm", help="The project's name, so that no slip removes it.")] = "",
     only_plan: PlanFlag = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mlops import display
+from mlops.cli.model import left_out
 from mlops.cli.options import EnvironmentOption, GroupOption, JsonFlag, connected, opened
 
 app = typer.Typer()
@@ -106,6 +107,7 @@ def report(
     from mlops.reporting import report as reports
 
     project, environment = opened(env, group=group)
+    left_out(project)
     found = reports.report(project, environment)
     text = markdown.markdown(found)
     github.summary(text)

@@ -154,12 +154,17 @@ def refuse_uncommitted(settings: Settings) -> None:
     Raises:
         BadInput: names them.
     """
+    if files := uncommitted(settings):
+        raise BadInput(
+            f"not committed: {', '.join(files)}; a model is made from a commit: git add and git commit first"
+        )
+
+
+def uncommitted(settings: Settings) -> list[str]:
+    """The files that decide about the model, or about its jobs, and differ from the last commit."""
     commit = git.commit_of(settings.root, "HEAD")
     paths = [
         *pointers(settings, commit), f"src/{settings.package}",
         pipeline.FILE, pipeline.PARAMETERS, PROJECT_FILE, SETTINGS_FILE,
     ]  # fmt: skip
-    if files := git.uncommitted(settings.root, paths):
-        raise BadInput(
-            f"not committed: {', '.join(files)}; a model is made from a commit: git add and git commit first"
-        )
+    return git.uncommitted(settings.root, paths)
