@@ -13,12 +13,15 @@ import pytest
 from harness import Environment, GitHub, Origin, Repository
 from harness.moments import Moment
 from harness.origin import git
+from harness.tokens import JobToken
 from harness.world import World, bake
 
 TEMPLATE = Path(__file__).parents[2]
 REPOSITORY = Repository("example", 101, "churn", 202)
 Open = Callable[..., GitHub]
 Edit = Callable[[str], str]
+TO_DEV = "deploy-dev-champion"
+"""The concurrency group in which dev's endpoint is changed."""
 
 
 @pytest.fixture
@@ -155,17 +158,28 @@ def merged(world: World, rebased: Moment) -> Moment:
 
 @pytest.fixture(scope="session")
 def reverted(world: World, merged: Moment) -> Moment:
-    """The second of the two is taken back."""
-    since, before = time.monotonic(), world.github.origin.head("dev")
-    world.github.origin.revert("dev", before)
-    return world.moment(world.github.pushed("dev", before), since)
+    """The second of the two is taken back; while that is deployed, the run of its merge is made again."""
+    since, github, before = time.monotonic(), world.github, world.github.origin.head("dev")
+    github.origin.revert("dev", before)
+    with github.together():
+        [run] = github.pushed("dev", before)
+        github.groups.wait_until(TO_DEV, "enters", run)
+        older = github.rerun(merged.run("dev.yml"))
+
+        def until_followed(path: str, token: JobToken | None) -> None:
+            if token and token.run == run.id and path.endswith("/pulls"):
+                github.groups.wait_until(TO_DEV, "waits", older)
+
+        # The older run comes while this one is at it, however fast either is here.
+        github.api.before = until_followed
+    github.api.before = lambda path, token: None
+    return world.moment([run], since, older=older)
 
 
 @pytest.fixture(scope="session")
-def again(world: World, merged: Moment, reverted: Moment) -> Moment:
-    """The run of the merge that was taken back is made again."""
-    since = time.monotonic()
-    return world.moment([world.github.rerun(merged.run("dev.yml"))], since)
+def again(world: World, reverted: Moment) -> Moment:
+    """The run that was made again comes after it."""
+    return world.moment([reverted.notes["older"]], time.monotonic())
 
 
 @pytest.fixture(scope="session")
@@ -249,13 +263,24 @@ def late(world: World, rolled_back: Moment) -> Moment:
 
 
 @pytest.fixture(scope="session")
-def refused(world: World, late: Moment) -> Moment:
-    """Four pushes that bring no model anywhere, at the same time."""
+def stacked(world: World, late: Moment) -> Moment:
+    """A pull request to another feature's branch, whose base is then changed to dev, and its title as well."""
     since, github = time.monotonic(), world.github
-    broken = "def test_two_and_two():\n    assert 2 + 2 == 5\n"
+    github.origin.reset("feature/below", "dev")
     github.origin.commit("feature/too-simple", {"WHY.md": "Simple is good.\n"}, "begin", start="dev")
+    pull, to_feature = github.open_pull_request("feature/too-simple", into="feature/below")
+    moved = github.edit(pull, base="dev")
+    named = github.edit(pull, title="Simple is good")
+    comments = [dict(each) for each in pull.comments]
+    return world.moment([*moved, *named], since, pull=pull, to_feature=to_feature, named=named, comments=comments)
+
+
+@pytest.fixture(scope="session")
+def refused(world: World, stacked: Moment) -> Moment:
+    """Four pushes that bring no model anywhere, at the same time."""
+    since, github, pull = time.monotonic(), world.github, stacked.notes["pull"]
+    broken = "def test_two_and_two():\n    assert 2 + 2 == 5\n"
     github.origin.commit("feature/stranger", {"params.yaml": penalty(0.8)}, "mine is better", start="dev")
-    pull = github.new_pull("feature/too-simple", "dev", "Simple is good", by="mira")
     with github.together():
         runs = {
             "hotfix": github.commit("main", {"params.yaml": penalty(0.7)}),

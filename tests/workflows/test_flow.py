@@ -13,6 +13,7 @@ from harness.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+TO_DEV = "deploy-dev-champion"
 DEV, PROD = "dev.yml deploy/deploy", "main.yml deploy/deploy"
 
 
@@ -139,6 +140,16 @@ def test_an_older_run_that_is_made_again_brings_nothing(world: World, reverted: 
     assert again.jobs == reverted.jobs
 
 
+def test_a_run_that_overlaps_waits_until_the_other_one_has_deployed(
+    world: World, reverted: Moment, again: Moment
+) -> None:
+    first, second = reverted.run("dev.yml"), again.run("dev.yml")
+    assert [first.conclusion, second.conclusion] == ["success", "success"], again.told()
+    told = [each for each in world.github.groups.told[TO_DEV] if each[1] in (first.id, second.id)]
+    in_turn = [("enters", first.id), ("waits", second.id), ("leaves", first.id), ("enters", second.id)]
+    assert told[: len(in_turn)] == in_turn
+
+
 def test_an_approval_job_in_an_environment_without_rules_approves_nothing(
     world: World, again: Moment, without_rules: Moment
 ) -> None:
@@ -248,15 +259,42 @@ def test_a_late_event_does_not_undo_a_rollback(world: World, rolled_back: Moment
     Expected(rolled_back).check(world, late)
 
 
+def test_a_pull_request_whose_base_becomes_dev_is_checked_and_reported_and_an_edited_title_is_not(
+    world: World, late: Moment, stacked: Moment
+) -> None:
+    serving = next(each for each in late.groups["feature"] if each.digest == late.serving["dev"])
+    Expected(late, reports={"feature.yml report": (serving,)}).check(world, stacked)
+    assert stacked.jobs == late.jobs
+    assert stacked.notes["to_feature"] == []
+    moved, named = stacked.runs
+    assert moved.results["check/check"] == moved.results["report"] == "success", moved.told()
+    assert set(named.results.values()) == {"skipped"}, named.told()
+    [comment] = stacked.notes["comments"]
+    assert f"{serving.group} version {serving.number}" in comment["body"]
+
+
+def test_a_later_push_replaces_the_text_of_the_one_comment(world: World, stacked: Moment, refused: Moment) -> None:
+    [before], [now] = stacked.notes["comments"], refused.notes["pull"].comments
+    number, calls = refused.notes["pull"].number, world.github.api.calls
+    assert now["id"] == before["id"]
+    assert [
+        each.status for each in calls if each.path.endswith(f"/issues/{number}/comments") and each.method == "POST"
+    ] == [201]
+    assert [each.method for each in calls if each.path.endswith(f"/issues/comments/{now['id']}")] == ["PATCH"]
+    measured = [re.search(r"\| roc_auc \| ([\d.]+) ", each["body"]) for each in (before, now)]
+    assert all(measured), now["body"]
+    assert measured[0][1] != measured[1][1]
+
+
 def test_main_takes_no_model_that_did_not_pass_dev(refused: Moment) -> None:
     [run] = refused.notes["hotfix"]
     assert run.conclusion == "failure"
     assert "merge main into dev first" in run.jobs["copy"].log, run.told()
 
 
-def test_what_is_refused_changes_nothing(world: World, late: Moment, refused: Moment) -> None:
+def test_what_is_refused_changes_nothing(world: World, stacked: Moment, refused: Moment) -> None:
     # The model below the gate is trained, to be refused.
-    Expected(late, trains=True).check(world, refused)
+    Expected(stacked, trains=True).check(world, refused)
 
 
 def test_a_model_below_the_gate_is_not_registered_and_the_pull_request_says_so(refused: Moment) -> None:
@@ -276,14 +314,14 @@ def test_failing_tests_train_nothing(refused: Moment) -> None:
     assert "2 + 2 == 5" in run.log
 
 
-def test_a_pull_request_from_a_fork_gets_no_credentials(late: Moment, refused: Moment) -> None:
+def test_a_pull_request_from_a_fork_gets_no_credentials(stacked: Moment, refused: Moment) -> None:
     [run] = refused.notes["stranger"]
     assert run.conclusion == "success", run.told()
     assert {name for name, result in run.results.items() if result == "success"} == {"check", "check/check"}
     assert "acting as" not in run.log
     assert refused.notes["stranger_pull"].comments == []
     # The model below the gate is the only one that was trained.
-    assert len(set(refused.jobs) - set(late.jobs)) == 2
+    assert len(set(refused.jobs) - set(stacked.jobs)) == 2
 
 
 def test_a_cancelled_run_stops_its_job_and_registers_nothing(world: World, refused: Moment, cancelled: Moment) -> None:

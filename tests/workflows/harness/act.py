@@ -18,6 +18,7 @@ from harness import rewriting, runs
 from harness.origin import CLEAN, Origin, git
 from harness.permissions import TooMuch
 from harness.repository import Repository
+from harness.reruns import Kept
 from harness.runs import HarnessError, Run
 
 LABELS = ("ubuntu-latest", "ubuntu-24.04")
@@ -53,13 +54,18 @@ class Runner:
     secrets: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, run: Run) -> threading.Thread | None:
-        """Start a run; the thread ends with it. None when GitHub would not start it."""
+    def start(self, run: Run, kept: Mapping[str, Kept]) -> threading.Thread | None:
+        """Start a run; the thread ends with it. None when GitHub would not start it.
+
+        Args:
+            run: the run.
+            kept: its jobs that keep the results and outputs of an earlier attempt.
+        """
         work = run.folder / "work"
         git(run.folder, "clone", "-q", "--shared", "--no-checkout", str(self.origin.bare), str(work))
         git(work, "fetch", "-q", "origin", run.event.sha)
         git(work, "checkout", "-q", "--detach", run.event.sha)
-        change = rewriting.Rewriting(work, run.id, self.url, run.event.fork)
+        change = rewriting.Rewriting(work, run.id, self.url, run.event.fork, kept)
         try:
             options = rewriting.local_repositories(work)
             actions = change.actions(run.folder / "actions")
@@ -69,8 +75,11 @@ class Runner:
             run.finished = True
             return None
         run.deployments = change.deployments
-        for folder in ("home", "artifacts"):
-            (run.folder / folder).mkdir()
+        (run.folder / "home").mkdir()
+        if kept:
+            shutil.copytree(run.earlier[-1].artifacts, run.artifacts)
+        else:
+            run.artifacts.mkdir()
         event = run.folder / "event.json"
         event.write_text(json.dumps(run.event.payload), encoding="utf-8")
         command = [*self._command(run, workflow, event), *options, *self._values(run, actions)]

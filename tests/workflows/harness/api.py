@@ -69,14 +69,20 @@ def operation(
 
 @dataclass
 class Api:
-    """The API of one repository."""
+    """The API of one repository.
+
+    Args:
+        before: what is done before a request to a path is answered, such as to wait.
+    """
 
     github: "GitHub"
     calls: list[Call] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    before: Callable[[str, JobToken | None], None] = lambda path, token: None
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Body, token: JobToken | None) -> Answer:
         """Answer a request; one that this stub does not know is kept, so that the test can fail for it."""
+        self.before(path, token)
         status, content = self._answered(method, path, query, body, token)
         self.calls.append(Call(method, path, token.run if token else 0, status, body))
         return status, content
@@ -143,7 +149,8 @@ def jobs(request: Request) -> Answer:
             "name": job.name,
             "run_attempt": attempt.attempt,
             "conclusion": job.result,
-            "started_at": f"attempt {attempt.attempt}",
+            # One that was not made again is listed with its old times.
+            "started_at": f"attempt {next(each.attempt for each in found.attempts if job in each.jobs.values())}",
             "steps": [{"name": step} for step in job.steps],
         }
         for attempt in found.attempts

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import act, triggers
+from harness import act, reruns, triggers
 from harness.api import Api
+from harness.concurrency import Groups
 from harness.environments import Environment, Gate
 from harness.origin import Edit, How, Origin
 from harness.repository import Repository
+from harness.reruns import Kept
 from harness.rewriting import WORKFLOWS
 from harness.runs import HarnessError, Run
 from harness.server import Server
@@ -92,6 +94,7 @@ class GitHub:
         self.runs: dict[int, Run] = {}
         self.pulls: dict[int, PullRequest] = {}
         self.deployments: list[tuple[str, str]] = []
+        self.groups = Groups()
         self.api = Api(self)
         self.server = Server.started(self)
         self.runner = act.Runner(
@@ -188,7 +191,13 @@ class GitHub:
 
     def rerun(self, run: Run) -> Run:
         """Run a workflow again, for the same event."""
-        return self.settle([self._start(run.workflow, run.document, run.event, run.attempts)])[0]
+        again = self._start(run.workflow, run.document, run.event, run.attempts)
+        return again if self._together else self.settle([again])[0]
+
+    def rerun_failed(self, run: Run) -> Run:
+        """Run the failed jobs of a run again, with those that need them; the others keep results and outputs."""
+        kept = reruns.kept(run, self._workflows(run.event.sha))
+        return self.settle([self._start(run.workflow, run.document, run.event, run.attempts, kept)])[0]
 
     def lose(self, run: Run) -> None:
         """Let the runner of a run break down, with all that runs on it."""
@@ -209,9 +218,18 @@ class GitHub:
 
     # What its own parts ask of it.
 
-    def enter(self, token: JobToken, environment: str) -> str:
-        """Let a job into an environment, now or after its review; say why when it may not."""
-        run = self.runs[token.run]
+    def enter(self, token: JobToken, asked: Mapping[str, str]) -> str:
+        """Let a job into its concurrency group and its environment, now or after its review; say why when it may not.
+
+        Whoever waits for a review is in its group meanwhile.
+        """
+        run, environment = self.runs[token.run], asked.get("environment", "")
+        if group := asked.get("group"):
+            refusal = self.groups.enter(run, asked["job"], group, asked["queue"], asked["cancels"] == "true")
+            if refusal:
+                return refusal
+        if not environment:
+            return ""
         refusal = run.gate.enter(environment, token.job)
         if not refusal and run.deployments.get(token.job, True):
             self.deployments.append((environment, run.event.sha))
@@ -273,7 +291,14 @@ class GitHub:
         runs = [self._start(name, document, event) for name, document in chosen.items()]
         return runs if self._together else self.settle(runs)
 
-    def _start(self, workflow: str, document: dict[str, Any], event: Event, earlier: tuple[Run, ...] = ()) -> Run:
+    def _start(
+        self,
+        workflow: str,
+        document: dict[str, Any],
+        event: Event,
+        earlier: tuple[Run, ...] = (),
+        kept: Mapping[str, Kept] | None = None,
+    ) -> Run:
         number = len(self.runs) + 1
         run_folder = self.folder / f"run-{number}"
         run_folder.mkdir(parents=True)
@@ -284,8 +309,9 @@ class GitHub:
         run = Run(
             1000 + number, workflow, str(document.get("name", workflow)), event, run_folder, gate, document, earlier
         )
+        run.kept = {name: each.job for name, each in (kept or {}).items()}
         self.runs[run.id] = run
-        thread = self.runner.start(run)
+        thread = self.runner.start(run, kept or {})
         if thread:
             self._threads[run.id] = thread
         return run

@@ -5,13 +5,17 @@ Each job that calls a workflow gets a copy of it, since what the called jobs may
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import documents, permissions
 from harness.permissions import Permissions
 from harness.tokens import JobToken
+
+if TYPE_CHECKING:
+    from harness.reruns import Kept
 
 WORKFLOWS = Path(".github/workflows")
 ACTIONS = Path(".github/actions")
@@ -35,12 +39,14 @@ class Rewriting:
         run: the run's id.
         url: where the harness answers its jobs.
         fork: whether the event comes from a fork.
+        kept: the jobs that keep the results and outputs of an earlier attempt, by their names.
     """
 
     folder: Path
     run: int
     url: str
     fork: bool
+    kept: Mapping[str, "Kept"] = field(default_factory=dict)
     deployments: dict[str, bool] = field(default_factory=dict)
 
     def workflow(self, name: str) -> Path:
@@ -51,7 +57,7 @@ class Rewriting:
         """
         document = documents.load(self.folder / WORKFLOWS / name)
         documents.dump(
-            self._document(document, name, permissions.EVERYTHING, called=False), self.folder / WORKFLOWS / name
+            self._document(document, name, permissions.EVERYTHING, caller=""), self.folder / WORKFLOWS / name
         )
         return WORKFLOWS / name
 
@@ -67,21 +73,28 @@ class Rewriting:
                 documents.dump(new, copy)
         return target
 
-    def _document(self, document: dict[str, Any], name: str, most: Permissions, called: bool) -> dict[str, Any]:
+    def _document(self, document: dict[str, Any], name: str, most: Permissions, caller: str) -> dict[str, Any]:
+        if "concurrency" in document:
+            raise ValueError(f"{name}: the harness knows concurrency of jobs only")
         jobs = {
-            key: self._job(document, key, job, f"{Path(name).stem}.{key}", most, called)
+            key: self._job(document, key, job, f"{Path(name).stem}.{key}", most, caller)
             for key, job in document["jobs"].items()
         }
-        kept = {key: each for key, each in document.items() if key not in ("permissions", "concurrency", "jobs")}
-        return {**kept, **({"name": CALLED} if called else {}), "jobs": jobs}
+        kept = {key: each for key, each in document.items() if key not in ("permissions", "jobs")}
+        return {**kept, **({"name": CALLED} if caller else {}), "jobs": jobs}
 
     def _job(
-        self, document: dict[str, Any], key: str, job: dict[str, Any], path: str, most: Permissions, called: bool
+        self, document: dict[str, Any], key: str, job: dict[str, Any], path: str, most: Permissions, caller: str
     ) -> dict[str, Any]:
-        granted = permissions.of_job(document, job, most, called)
+        granted = permissions.of_job(document, job, most, bool(caller))
+        full_name = f"{caller}/{key}" if caller else key
+        if full_name in self.kept:
+            return self.kept[full_name].standin()
         kept = {name: each for name, each in job.items() if name not in IGNORED}
         if "uses" in job:
-            return {**kept, "uses": self._call(job["uses"], path, granted)}
+            if "concurrency" in job:
+                raise ValueError(f"{path}: the harness knows no concurrency of a job that calls a workflow")
+            return {**kept, "uses": self._call(job["uses"], path, granted, key)}
         granted = permissions.from_a_fork(granted) if self.fork else granted
         environment, record = _environment(job.get("environment"))
         self.deployments[key] = record
@@ -89,7 +102,7 @@ class Rewriting:
         steps = [_local(step) for step in job.get("steps", [])]
         kept |= {
             "env": {**(job.get("env") or {}), **self._variables(token, granted, environment)},
-            "steps": [*([_entrance(environment)] if environment else []), *steps],
+            "steps": [*_entrance(environment, job.get("concurrency"), full_name), *steps],
         }
         replaced: dict[str, Any] = documents.replaced(kept, _TOKEN, f"'{token}'")
         return replaced
@@ -106,13 +119,13 @@ class Rewriting:
             **(identity if granted.get("id-token") == "write" else {}),
         }
 
-    def _call(self, uses: str, path: str, granted: Permissions) -> str:
+    def _call(self, uses: str, path: str, granted: Permissions, caller: str) -> str:
         source = Path(re.sub(r"^(?:\./|\$/)", "", uses))
         document = documents.load(self.folder / source)
         if any("uses" in job for job in document["jobs"].values()):
             raise ValueError(f"{source} calls a workflow and is called itself: act loses the results below")
         copy = WORKFLOWS / f"{source.stem}.called-by.{path}.yml"
-        documents.dump(self._document(document, copy.name, granted, called=True), self.folder / copy)
+        documents.dump(self._document(document, copy.name, granted, caller), self.folder / copy)
         return f"./{copy}"
 
 
@@ -146,14 +159,20 @@ def _environment(given: Any) -> tuple[str, bool]:
     return ("" if given is None else str(given)), given is not None
 
 
-def _entrance(environment: str) -> dict[str, Any]:
-    return {
-        "name": "Enter the environment",
-        "shell": "bash",
-        "working-directory": "/",
-        "env": {"HARNESS_ENVIRONMENT": environment},
-        "run": f'"$HARNESS_PYTHON" -I {json.dumps(str(ENTER))}',
+def _entrance(environment: str, concurrency: Any, job: str) -> list[dict[str, Any]]:
+    """The first step of a job that has to wait its turn, or to be let into its environment; that comes second."""
+    if not environment and not concurrency:
+        return []
+    lock = concurrency if isinstance(concurrency, dict) else {"group": concurrency or ""}
+    asked = {
+        "HARNESS_ENVIRONMENT": environment,
+        "HARNESS_GROUP": str(lock["group"]),
+        "HARNESS_QUEUE": str(lock.get("queue", "single")),
+        "HARNESS_CANCELS": str(lock.get("cancel-in-progress", False)).lower(),
+        "HARNESS_JOB": job,
     }
+    run = f'"$HARNESS_PYTHON" -I {json.dumps(str(ENTER))}'
+    return [{"name": "Enter", "shell": "bash", "working-directory": "/", "env": asked, "run": run}]
 
 
 def _action(action: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Run:
     gate: Gate
     document: dict[str, Any]
     earlier: tuple["Run", ...] = ()
+    kept: dict[str, Job] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     finished: bool = False
@@ -142,6 +143,7 @@ def read(run: Run, log: str, errors: str, code: int) -> None:
     for caller in callers:
         _derive_result_of_caller(run, caller)
     _derive_skipped(run, callers)
+    run.jobs |= run.kept
     for name in run.document["jobs"]:
         if not any(job.id == name and job.result != "not-run" for job in run.jobs.values()):
             run.problems.append(f"job {name} neither ran nor was skipped")

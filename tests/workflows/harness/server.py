@@ -55,8 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         elif address.path == "/token":
             self._send(*self._identity(token, query))
         elif address.path == "/enter":
-            refusal = self.server.github.enter(token, query["environment"])
-            self._send(403 if refusal else 200, refusal or f"entered {query['environment']}")
+            refusal = self.server.github.enter(token, query)
+            self._send(403 if refusal else 200, refusal or "entered")
         else:
             self._send(404, {"message": "Not Found"})
 

@@ -1,4 +1,4 @@
-"""The first step of a job with an environment: it ends when the job may go on, and fails when it may not."""
+"""The first step of a job with an environment or a concurrency group: it ends when the job may go on, or fails."""
 
 import os
 import sys
@@ -6,7 +6,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-query = urllib.parse.urlencode({"environment": os.environ["HARNESS_ENVIRONMENT"], "job": os.environ["GITHUB_JOB"]})
+names = ("environment", "group", "queue", "cancels", "job")
+query = urllib.parse.urlencode({name: os.environ[f"HARNESS_{name.upper()}"] for name in names})
 request = urllib.request.Request(
     f"{os.environ['HARNESS_URL']}/enter?{query}", headers={"authorization": f"bearer {os.environ['HARNESS_TOKEN']}"}
 )
