@@ -79,12 +79,23 @@ def told(world: Any) -> set[tuple[str, int, str]]:
     return {(each.group, each.version, each.what) for each in history.history(world.settings)}
 
 
+def registry_shows(world: Any, group: str, version: int) -> dict[str, Any]:
+    """The model card of a version, and what its data are held against."""
+    arn = f"arn:aws:sagemaker:eu-west-1:{world.prod.account}:model-package/{group}/{version}"
+    found = world.client(world.prod).describe_model_package(ModelPackageName=arn)
+    card = found.get("ModelCard", {})
+    about = {"ModelCard": card.get("ModelCardContent"), "ModelMetrics": found.get("ModelMetrics")}
+    return {key: value for key, value in about.items() if value}
+
+
 def test_a_running_project_goes_to_advanced_and_back_without_losing_a_version(worlds: Scenarios) -> None:
     basic = worlds.now("basic")
     for label in ("first", "second"):
         basic.approved(label)
         deployment.deploy(basic.settings, basic.prod, basic.progress)
-    before = told(basic)
+    basic.approved("first")
+    before, shown = told(basic), registry_shows(basic, "churn-prod", 2)
+    assert set(shown) == {"ModelCard", "ModelMetrics"}
 
     advanced = worlds.now("advanced")
     groups.create(advanced.settings)
@@ -93,6 +104,11 @@ def test_a_running_project_goes_to_advanced_and_back_without_losing_a_version(wo
     assert failures == []
     assert moved is not None
     assert (moved.endpoint, moved.version) == ("churn-prod", 2)
+    assert registry_shows(advanced, "churn-prod-champion", 2) == shown
+    (waits,) = [line for line in advanced.said if "has not come to serve" in line]
+    assert waits.startswith(
+        "churn-prod version 3 is Approved and has not come to serve, so it stays there: mlops promote"
+    )
     assert advanced.answer(advanced.prod) == "second"
     assert switch.switch(advanced.settings, advanced.prod, advanced.progress) is None
     rows = {row.group: row for row in status.status(advanced.settings)}
@@ -115,8 +131,8 @@ def test_a_running_project_goes_to_advanced_and_back_without_losing_a_version(wo
     assert moved is not None
     assert again.answer(again.prod) == "third"
     assert between < told(again)
-    assert [each.version for each in listing(again.session(again.prod), "churn-prod")] == [4, 3, 2, 1]
-    assert deployment.rollback(again.settings, again.prod, again.progress).version == 3
+    assert [each.version for each in listing(again.session(again.prod), "churn-prod")] == [5, 4, 3, 2, 1]
+    assert deployment.rollback(again.settings, again.prod, again.progress).version == 4
     assert again.answer(again.prod) == "first"
     assert switch.left_behind(again.settings, again.prod) == "churn-prod-challenger"
 

@@ -1,12 +1,14 @@
 """The switch from one scenario to the other: what serves in production moves into the group that serves from now on."""
 
+from typing import Any
+
 import boto3
 
 from mlops import aws
 from mlops.display import Progress
 from mlops.hosting import deployment, endpoints, inventory, served
-from mlops.hosting.endpoints import Deployment
-from mlops.registry import packages
+from mlops.hosting.endpoints import Deployment, State
+from mlops.registry import packages, promotion, registration
 from mlops.registry.packages import Entry, ModelPackage
 from mlops.settings.project import Environment, Settings
 
@@ -42,6 +44,11 @@ def switch(settings: Settings, environment: Environment, progress: Progress) -> 
     if before == champion.group or before not in inventory.every_group(champion):
         return None
     progress(f"{champion.endpoint_name} serves from {before}; from now on from {champion.group}")
+    for entry in newer(session, found, before):
+        progress(
+            f"{before} version {entry.version} is {entry.status} and has not come to serve, so it stays there: "
+            f"mlops promote --to {environment.name} brings its model into {champion.group}"
+        )
     for source in kept(session, settings, champion, before):
         package = carried(session, champion, source)
         config = endpoints.prepare(session, settings, champion, package)
@@ -49,6 +56,13 @@ def switch(settings: Settings, environment: Environment, progress: Progress) -> 
         served.mark(session, settings, champion, config)
         progress(f"{source.name} is {package.name}")
     return deployment.deploy(settings, champion, progress)
+
+
+def newer(session: boto3.Session, found: State | None, group: str) -> list[Entry]:
+    """The versions of a group that are newer than the one that serves, and that nobody has rejected."""
+    serving = endpoints.version_of(found.config) if found else None
+    entries = packages.listing(session, group)
+    return [each for each in entries if each.status != "Rejected" and serving and each.version > serving]
 
 
 def kept(session: boto3.Session, settings: Settings, champion: Environment, group: str) -> list[ModelPackage]:
@@ -85,8 +99,19 @@ def carried(session: boto3.Session, champion: Environment, source: ModelPackage)
         ModelApprovalStatus="PendingManualApproval",
         InferenceSpecification=packages.specification(source.image, source.artefact, source.variables),
         CustomerMetadataProperties={**source.metadata, CARRIED: source.arn},
+        **described(session, source),
     )
     return decided(session, made, source)
+
+
+def described(session: boto3.Session, source: ModelPackage) -> dict[str, Any]:
+    """What the registry shows of a version beside its metadata: the model card, and what its data are held against."""
+    found: dict[str, Any] = {}
+    if card := promotion.card_of(session, source.arn):
+        found["ModelCard"] = card
+    if baseline := source.metadata.get("baseline_uri"):
+        found["ModelMetrics"] = {"ModelDataQuality": {"Statistics": registration.statistics(baseline)}}
+    return found
 
 
 def decided(session: boto3.Session, package: ModelPackage, source: ModelPackage) -> ModelPackage:
