@@ -107,6 +107,16 @@ def test_each_limit_is_named_with_what_was_found(asked: Data, said: str) -> None
     assert refused(asked, new, serving) == ([said] if said else [])
 
 
+def test_a_label_that_has_vanished_has_too_small_a_share() -> None:
+    new = dataclasses.replace(parsed(draw(1)), labels={"yes": 0.5, "no": 0.5})
+    serving = dataclasses.replace(parsed(draw(2)), labels={"yes": 0.4, "no": 0.4, "maybe": 0.2})
+
+    said = refused(Data(label_share=(0.1, 0.9)), new, serving)
+
+    assert said == ["share of label maybe is 0, at least 0.1 is required"]
+    assert refused(Data(label_share=(0.1, 0.9)), new) == []
+
+
 def test_columns_that_one_of_the_two_lacks_are_said_and_refuse_nothing() -> None:
     new, serving = parsed(draw(1, columns=3)), parsed(draw(2, columns=4))
 

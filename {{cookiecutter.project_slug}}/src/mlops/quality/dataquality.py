@@ -91,8 +91,10 @@ def look(asked: Data, new: Baseline, serving: Baseline | None) -> Looked:
         verdicts.append(at_most(f"missing in {name}", new.columns[name].missing, asked.missing))
     if asked.label_share is not None:
         low, high = asked.label_share
-        verdicts += [at_least(f"share of label {name}", share, low) for name, share in new.labels.items()]
-        verdicts += [at_most(f"share of label {name}", share, high) for name, share in new.labels.items()]
+        # A label that has vanished has no share in the new data: what serves has seen it.
+        shares = dict.fromkeys(serving.labels if serving else (), 0.0) | new.labels
+        verdicts += [at_least(f"share of label {name}", share, low) for name, share in shares.items()]
+        verdicts += [at_most(f"share of label {name}", share, high) for name, share in shares.items()]
     if serving is None:
         return Looked(verdicts)
     if asked.label_shift is not None:
