@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlops import aws, storage
-from mlops.errors import BadInput, Failure
+from mlops.errors import BadInput, Failure, NotFound
 from mlops.hosting import deployment, endpoints, schedule, shadows
 from mlops.hosting.teardown import teardown
 from mlops.registry import approval, status
@@ -95,6 +95,25 @@ def test_a_stopped_endpoint_comes_back_with_its_model_its_tags_and_its_scaling(r
     assert endpoints.state(session, "churn-dev").config == config
     assert (scaling(running), schedule.tags(session, "churn-dev")) == (before, tags)
     assert word(running) == ("InService", 1)
+
+
+@pytest.mark.slow
+def test_a_rollback_while_an_endpoint_is_stopped_says_how_the_version_before_starts(running: Any) -> None:
+    running.in_dev("second")
+    deployment.deploy(running.settings, running.dev, running.progress)
+    do(running, "stop")
+
+    with pytest.raises(NotFound) as told:
+        deployment.rollback(running.settings, running.dev, running.progress)
+
+    said = (
+        "there is no endpoint churn-dev; it is stopped, and starts with version 2: mlops reject --env dev --version 2"
+    )
+    assert str(told.value).startswith(said)
+    assert str(told.value).endswith("mlops deploy --env dev starts it with the approved version before")
+    approval.reject(running.settings, running.dev, by="ines", why="too slow", version=2)
+    assert deployment.deploy(running.settings, running.dev, running.progress).version == 1
+    assert running.answer(running.dev) == "first"
 
 
 STOPS = ["PutObject", "DeregisterScalableTarget", "DeleteEndpoint"]

@@ -8,7 +8,7 @@ import boto3
 from mlops import actor, aws
 from mlops.contest import trial
 from mlops.errors import Failure, NotFound
-from mlops.hosting import alarms, autoscaling, endpoints, logbook, rollouts, served, shadows, way_back
+from mlops.hosting import alarms, autoscaling, endpoints, logbook, rollouts, schedule, served, shadows, way_back
 from mlops.hosting.endpoints import Deployment, Progress, State
 from mlops.registry import decisions, packages
 from mlops.registry.packages import Entry
@@ -45,7 +45,7 @@ def rollback(settings: Settings, environment: Environment, progress: Progress, t
         # All its traffic has shifted and only the old instances are left to go: what it serves is decided.
         found = endpoints.settle(session, endpoint, progress)
     if found is None:
-        raise NotFound(f"there is no endpoint {endpoint}; mlops deploy {environment.options} makes it")
+        raise NotFound(f"there is no endpoint {endpoint}; {schedule.way_to_serve(session, environment)}")
     if found.status not in ("Creating", "Failed"):
         served.mark(session, settings, environment, found.config)
     versions = packages.listing(session, environment.group)

@@ -192,6 +192,19 @@ def kept(session: boto3.Session, bucket: str, endpoint: str) -> Stopped | None:
         raise Failure(f"{place}: it does not say what {endpoint} is made again from: {error}; delete it") from error
 
 
+def way_to_serve(session: boto3.Session, environment: Environment) -> str:
+    """What to do about an endpoint that is not there: a stopped one would start with what is to be left."""
+    stopped = kept(session, environment.bucket, environment.endpoint_name)
+    deploy = f"mlops deploy {environment.options}"
+    if stopped is None:
+        return f"{deploy} makes it"
+    version = endpoints.version_of(stopped.config)
+    return (
+        f"it is stopped, and starts with version {version}: mlops reject {environment.options} --version {version} "
+        f"--by NAME --reason WHY keeps it from that, then {deploy} starts it with the approved version before"
+    )
+
+
 def keep(session: boto3.Session, bucket: str, endpoint: str, stopped: Stopped | None) -> None:
     """Write down what an endpoint is made again from, or that it is not stopped."""
     content = json.dumps(asdict(stopped) if stopped else None, indent=2, sort_keys=True)
