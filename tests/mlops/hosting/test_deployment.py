@@ -154,6 +154,34 @@ def test_a_rollout_is_rolled_back_by_a_metric_of_the_projects_own_which_the_comm
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("doubtful", [False, True], ids=["latency", "two at once"])
+def test_a_rollout_is_rolled_back_by_latency_which_is_said_in_milliseconds(world: Any, doubtful: bool) -> None:
+    world.approved("first")
+    deployment.deploy(world.settings, world.prod, world.progress)
+    slow = world.approved("second")
+    dimensions = [{"Name": "EndpointName", "Value": "churn-prod"}, {"Name": "VariantName", "Value": "model"}]
+    latency = [{"MetricName": "ModelLatency", "Dimensions": dimensions, "Value": 7_500_000.0}]
+    doubt = [{"MetricName": "Uncertain", "Value": 25.0}]
+    said = r"alarm churn-prod-latency read 7500 ms, limit \d+ ms"
+
+    def slows(line: str) -> None:
+        if line == "churn-prod: Updating":
+            cloudwatch = world.client(world.prod, "cloudwatch")
+            if doubtful:
+                cloudwatch.put_metric_data(Namespace="churn", MetricData=doubt)
+            cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=latency)
+
+    with pytest.raises(Failure, match=rf"{said}.*; version 2 is now Rejected") as told:
+        deployment.deploy(world.settings, world.prod, slows)
+
+    assert ("alarm churn-prod-doubt read 25, limit 10" in str(told.value)) is doubtful
+    assert (" and alarm churn-prod-" in str(told.value)) is doubtful
+    (decision,) = decisions.read(packages.describe(world.session(world.prod), slow.arn).reason)
+    assert re.search(said, decision.why)
+    assert world.answer(world.prod) == "first"
+
+
+@pytest.mark.slow
 def test_the_command_says_which_alarm_rolled_a_linear_rollout_back(world: Any, tmp_path: Path) -> None:
     world.approved("first")
     deployment.deploy(world.settings, world.prod, world.progress)
