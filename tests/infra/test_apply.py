@@ -173,14 +173,14 @@ def test_a_buckets_policy_is_the_sandboxes_with_roles_named_by_a_condition(
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_captures_expire_and_models_do_not(applied: Any, environment: str) -> None:
+def test_what_was_asked_expires_and_models_do_not(applied: Any, environment: str) -> None:
     rules = applied.client("s3", environment).get_bucket_lifecycle_configuration(Bucket=BUCKETS[environment])["Rules"]
     expiring = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
 
     assert {rule["Status"] for rule in rules} == {"Enabled"}
-    assert expiring == {"captures/": 90}
+    assert expiring == {"captures/": 90, "batch/": 90}
     gone = {rule["Filter"].get("Prefix", ""): rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for rule in rules}
-    assert gone == {"captures/": 1, "": 365}
+    assert gone == {"captures/": 1, "batch/": 1, "": 365}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

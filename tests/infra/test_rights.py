@@ -31,7 +31,8 @@ LOGS = "the end of the log of a job that failed is told, of whatever kind: src/m
 NAMED = "an alarm that the settings only name: DescribeAlarms is asked for it as for the environment's own"
 
 IMPLICIT: dict[str, str] = {
-    **{f"{duty} s3:AbortMultipartUpload OWN/*": MULTIPART for duty in ("execution", "train", "deploy")},
+    **{f"{duty} s3:AbortMultipartUpload OWN/*": MULTIPART for duty in ("train", "deploy")},
+    **{f"execution s3:AbortMultipartUpload OWN/{part}/*": MULTIPART for part in ("jobs", "captures", "batch/output")},
     "deploy s3:ListBucket BEFORE": NOT_FOUND,
     "destroy s3:ListBucket OWN": NOT_FOUND,
     "schedule s3:ListBucket OWN": NOT_FOUND,

@@ -6,8 +6,16 @@ locals {
   # The settings may name alarms that others have made.
   watched_arns = concat(local.alarm_arns, [for name in local.named_alarms : "arn:aws:cloudwatch:${local.here}:alarm:${name}"])
 
-  # Jobs and endpoints: read and write the bucket, log, measure, see their alarms (auto-rollback asks for that).
-  execution = concat(local.use_bucket, local.use_key, local.enter_network, [
+  # Jobs and endpoints: read the bucket, log, measure, see their alarms (auto-rollback asks for that). They write what
+  # they make and nothing else: their code is any branch's, and versions and digests are kept beside it.
+  execution = concat(local.use_key, local.enter_network, [
+    { Effect = "Allow", Action = ["s3:ListBucket"], Resource = local.bucket_arn },
+    { Effect = "Allow", Action = ["s3:GetObject"], Resource = "${local.bucket_arn}/*" },
+    {
+      Effect   = "Allow"
+      Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
+      Resource = [for part in ["jobs", "captures", "batch/output"] : "${local.bucket_arn}/${part}/*"]
+    },
     {
       Effect   = "Allow"
       Action   = "cloudwatch:PutMetricData"
@@ -84,7 +92,7 @@ locals {
       {
         Effect   = "Allow"
         Action   = "s3:DeleteObject"
-        Resource = [for part in ["models", "baselines"] : "${local.bucket_arn}/${part}/*"]
+        Resource = [for part in ["models", "baselines", "jobs"] : "${local.bucket_arn}/${part}/*"]
       },
     ],
     [

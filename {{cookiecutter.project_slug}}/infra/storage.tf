@@ -1,5 +1,5 @@
 # One bucket for each environment: data under dvc/ and data/, what jobs wrote under jobs/, models/ and baselines/,
-# what endpoints were asked under captures/.
+# what endpoints were asked under captures/, and files that went through a model in batch under batch/.
 locals {
   buckets = toset(local.makes_bucket ? [local.environment.bucket] : [])
 }
@@ -63,6 +63,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "environment" {
     filter { prefix = "captures/" }
     expiration { days = 90 }
     # In a versioned bucket the expired one only becomes noncurrent.
+    noncurrent_version_expiration { noncurrent_days = 1 }
+  }
+
+  rule {
+    id     = "batch"
+    status = "Enabled"
+    # Whole files of rows and their answers; no version points at them.
+    filter { prefix = "batch/" }
+    expiration { days = 90 }
     noncurrent_version_expiration { noncurrent_days = 1 }
   }
 

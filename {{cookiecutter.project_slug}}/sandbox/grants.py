@@ -15,8 +15,13 @@ _READ_BEFORE = ("models", "baselines")
 """The parts of a bucket that the next environment's deploy role reads: artefacts, and what they are compared by."""
 
 
-_PRUNED = ("models", "baselines")
-"""The parts of a bucket that housekeeping removes from: what a fingerprint names."""
+_PRUNED = ("models", "baselines", "jobs")
+"""The parts of a bucket that housekeeping removes from: what a fingerprint or a job's name names."""
+
+_MADE = ("jobs", "captures", "batch/output")
+"""The parts that jobs and endpoints write, whose code is any branch's: never what a version or a digest is kept in."""
+
+_WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 _JUDGING = {"processing-job": "ProcessingJob"}
 _TRAINING = {"training-job": "TrainingJob", **_JUDGING}
@@ -30,12 +35,13 @@ _KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
 
 
 def execution(project: Project, environment: Environment) -> dict[str, Any]:
-    """What jobs and endpoints do: read and write the environment's bucket, log, measure, see their alarms."""
+    """What jobs and endpoints do: read the bucket, write what they make, log, measure, see their alarms."""
     # What the alarms on drift and by hand look at: the code of a branch may not raise production's.
     others = {"StringNotLike": {"cloudwatch:namespace": ["mlops", "mlops/*"]}}
     return _document(
         [
-            *_bucket(environment.bucket, write=True),
+            *_bucket(environment.bucket, write=False),
+            _allow(list(_WRITE), [f"arn:aws:s3:::{environment.bucket}/{part}/*" for part in _MADE]),
             {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": others},
             _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
             _allow(
@@ -278,7 +284,7 @@ def _watch(project: Project, environment: Environment, kinds: dict[str, str]) ->
 
 def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Statement]:
     arn = f"arn:aws:s3:::{name}"
-    objects = ["s3:GetObject", *(["s3:PutObject", "s3:AbortMultipartUpload"] if write else [])]
+    objects = ["s3:GetObject", *(_WRITE if write else [])]
     return [
         _allow(["s3:ListBucket"], [arn]),
         _allow(objects, [f"{arn}/{part}/*" for part in parts] or [f"{arn}/*"]),

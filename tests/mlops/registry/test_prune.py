@@ -98,6 +98,37 @@ def test_only_old_versions_that_were_never_promoted_go_with_their_files(clean: A
 
 
 @pytest.mark.slow
+def test_what_jobs_wrote_goes_unless_a_version_anywhere_points_at_it(clean: Any) -> None:
+    world = clean
+    session, bucket = world.session(world.feature), world.feature.bucket
+    trained, evaluated, copied, idle = (
+        f"churn-feature-{stage}-{number}2345678-1"
+        for number, stage in enumerate(("train", "evaluate", "gate", "prepare"))
+    )
+    others = ("theirs", "churn-features-train-12345678-1", "churn-feature-notes")
+    version, promoted = world.register("first"), world.in_dev("first")
+    arn = f"arn:aws:sagemaker:eu-west-1:{world.feature.account}:training-job/{trained}"
+    points = {"training_job": arn, "report_uri": f"s3://{bucket}/jobs/{evaluated}/output/"}
+    for environment, of, told in (
+        (world.feature, version, points),
+        (world.dev, promoted, {"report_uri": f"s3://{bucket}/jobs/{copied}/output/"}),
+    ):
+        world.client(environment).update_model_package(ModelPackageArn=of.arn, CustomerMetadataProperties=told)
+    for job in (trained, evaluated, copied, idle, *others):
+        for name in ("code/train.py", "output/model.tar.gz"):
+            storage.write(session, f"s3://{bucket}/jobs/{job}/{name}", b"of a job")
+
+    assert pruned(world, keep=5, after=timedelta(days=29)) == []
+    assert pruned(world, keep=5) == [("feature", "files", f"s3://{bucket}/jobs/{idle}/")]
+
+    left = {key.partition("/")[0] for key in storage.listing(session, f"s3://{bucket}/jobs/")}
+    assert {trained, evaluated, copied, *others} <= left
+    assert idle not in left
+    for job in (trained, evaluated, copied, *others):
+        storage.delete_folder(session, f"s3://{bucket}/jobs/{job}/")
+
+
+@pytest.mark.slow
 def test_what_serves_and_the_ways_back_stay_and_a_rollback_still_finds_them(clean: Any) -> None:
     world = clean
     for label in ("first", "second", "first", "second"):

@@ -268,7 +268,9 @@ def left(run: Run, stage: Stage, job: Job) -> Job:
 def is_whole(run: Run, stage: Stage, job: Job) -> bool:
     """Whether a completed job's output is still what it made."""
     if job.kind == "processing":
-        return bool(storage.listing(run.session, output_of(job)))
+        # Housekeeping removes a job's files in the order of their names: while code is there, the output is whole.
+        code = f"s3://{run.environment.bucket}/jobs/{job.name}/code/"
+        return all(storage.listing(run.session, place) for place in (code, output_of(job)))
     try:
         found = storage.digest(run.session, output_of(job))
     except NotFound:
@@ -280,8 +282,11 @@ def is_whole(run: Run, stage: Stage, job: Job) -> bool:
 
 
 def recorded(run: Run, job: Job, found: str) -> str:
-    """The SHA-256 that a training job's artefact had when it was first seen: SageMaker keeps none itself."""
-    record = f"s3://{run.environment.bucket}/jobs/{job.name}/model.sha256"
+    """The SHA-256 that a training job's artefact had when it was first seen: SageMaker keeps none itself.
+
+    It lies where no job may write, for those of other branches can overwrite the artefact.
+    """
+    record = f"s3://{run.environment.bucket}/digests/{job.name}"
     if storage.exists(run.session, record):
         return storage.read(run.session, record).decode().strip()
     storage.write(run.session, record, found.encode(), run.environment.kms_key)

@@ -20,8 +20,14 @@ from mlops.settings.serving import Batch
 FOLDERS = ("models", "baselines")
 """Parts of a bucket in which each fingerprint has a folder."""
 
+JOBS = "jobs"
+"""The part in which each job has a folder: its code, its output, its checkpoints."""
+
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-"""The name of such a folder; a folder of another name is somebody else's."""
+"""The name of a version's folder; a folder of another name is somebody else's."""
+
+OF_A_JOB = re.compile(r"/jobs/([^/]+)/|:training-job/([^/]+)$")
+"""Where a version's metadata names a job whose files it points at, or which has made it."""
 
 ORDER = ("version", "endpoint configuration", "model", "files")
 """What refers to another thing goes before it: a run that is killed leaves nothing that points nowhere."""
@@ -74,8 +80,9 @@ def plan(settings: Settings, now: datetime) -> list[Item]:
     needed: set[str] = set()
     for environment in settings.environments:
         session = aws.session(settings, environment, "prune")
-        # Of every environment: two of them may share a bucket.
-        needed |= folders_of(session, [each for each in versions[environment.name] if each.arn not in gone])
+        # Of every environment: two of them may share a bucket, and a copy points at what its source points at.
+        stays = [each for each in versions[environment.name] if each.arn not in gone]
+        needed |= folders_of(session, stays) | jobs_of(session, stays)
     for environment in settings.environments:
         session = aws.session(settings, environment, "prune")
         items += files(session, settings, environment, needed, now)
@@ -125,27 +132,37 @@ def folders_of(session: boto3.Session, entries: list[Entry]) -> set[str]:
     return found
 
 
+def jobs_of(session: boto3.Session, entries: list[Entry]) -> set[str]:
+    """The jobs that have made versions, or whose files their metadata points at, as the report does."""
+    texts = (text for entry in entries for text in packages.describe(session, entry.arn).metadata.values())
+    return {job or training for text in texts for job, training in OF_A_JOB.findall(text)}
+
+
 def files(
     session: boto3.Session, settings: Settings, environment: Environment, needed: set[str], now: datetime
 ) -> Iterator[Item]:
-    """Folders of artefacts and baselines whose fingerprint no version has; a registration may be on its way to one.
+    """Folders of artefacts and baselines whose fingerprint no version has, and of jobs that none points at.
+
+    A registration may be on its way to one. A job whose files are gone counts as not done: asked again, it runs again.
 
     Of a bucket that was there before the project none: who else has files in it is not known.
     """
     if environment.bucket_name is not None:
         return
     days = settings.retention.unused_days
-    for part in FOLDERS:
+    job = re.compile(rf"{re.escape(settings.project)}-{re.escape(environment.name)}-.+-[0-9a-f]{{8}}-[0-9]+")
+    parts = [(part, FINGERPRINT, "no version is made of them") for part in FOLDERS]
+    for part, ours, why in [*parts, (JOBS, job, "no version points at them")]:
         newest: dict[str, datetime] = {}
         for key, changed in storage.times(session, f"s3://{environment.bucket}/{part}/").items():
-            fingerprint, slash, _ = key.partition("/")
-            if not slash or not FINGERPRINT.fullmatch(fingerprint):
+            folder, slash, _ = key.partition("/")
+            if not slash or not ours.fullmatch(folder):
                 continue
-            newest[fingerprint] = max(changed, newest.get(fingerprint, changed))
-        for fingerprint, changed in sorted(newest.items()):
-            if fingerprint not in needed and (age := days_of(changed, now)) >= days:
-                name = f"s3://{environment.bucket}/{part}/{fingerprint}/"
-                yield Item(environment.name, "files", name, age, f"no version is made of them, older than {days} days")
+            newest[folder] = max(changed, newest.get(folder, changed))
+        for folder, changed in sorted(newest.items()):
+            if folder not in needed and (age := days_of(changed, now)) >= days:
+                name = f"s3://{environment.bucket}/{part}/{folder}/"
+                yield Item(environment.name, "files", name, age, f"{why}, older than {days} days")
 
 
 def unused(
