@@ -137,7 +137,7 @@ def test_requests_and_answers_are_captured(hosting):
     capture = {
         "EnableCapture": True,
         "InitialSamplingPercentage": 100,
-        "DestinationS3Uri": f"s3://{bucket}/captured",
+        "DestinationS3Uri": f"s3://{bucket}/captures",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
     }
@@ -145,13 +145,13 @@ def test_requests_and_answers_are_captured(hosting):
     hosting.ask(endpoint, "1,2")
 
     def written():
-        prefix = f"captured/{endpoint}/AllTraffic/"
+        prefix = f"captures/{endpoint}/AllTraffic/"
         return hosting.world.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
 
     key = hosting.world.until(written, len)[0]["Key"]
     line = json.loads(hosting.world.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-    assert re.fullmatch(r"captured/[^/]+/AllTraffic/\d{4}/\d\d/\d\d/\d\d/[^/]+\.jsonl", key)
+    assert re.fullmatch(r"captures/[^/]+/AllTraffic/\d{4}/\d\d/\d\d/\d\d/[^/]+\.jsonl", key)
     assert line["captureData"]["endpointInput"]["data"] == "1,2"
     assert line["captureData"]["endpointInput"]["encoding"] == "CSV"
     assert line["captureData"]["endpointOutput"]["data"] == "old 1,2"

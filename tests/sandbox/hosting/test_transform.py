@@ -49,7 +49,7 @@ class Transforms:
                     "ContentType": "text/csv",
                     **(content or {}),
                 },
-                "TransformOutput": {"S3OutputPath": f"s3://{world.bucket}/out/{name}", "Accept": "text/csv"},
+                "TransformOutput": {"S3OutputPath": f"s3://{world.bucket}/batch/output/{name}", "Accept": "text/csv"},
                 "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
                 **given,
             }
@@ -68,7 +68,7 @@ class Transforms:
     def output(self, name: str) -> dict[str, str]:
         """What a job wrote, by key below its output."""
         world = self.hosting.world
-        prefix = f"out/{name}/"
+        prefix = f"batch/output/{name}/"
         found = world.s3.list_objects_v2(Bucket=world.bucket, Prefix=prefix).get("Contents", [])
         return {
             each["Key"].removeprefix(prefix): world.s3.get_object(Bucket=world.bucket, Key=each["Key"])["Body"]
@@ -104,7 +104,11 @@ def test_each_file_of_a_prefix_has_its_answers(transforms):
     ids=["many lines in a request", "a line in a request"],
 )
 def test_a_file_is_split_into_requests_and_put_together(transforms, given, expected):
-    uri = {"S3OutputPath": f"s3://{transforms.hosting.world.bucket}/out/", "AssembleWith": "Line", "Accept": "text/csv"}
+    uri = {
+        "S3OutputPath": f"s3://{transforms.hosting.world.bucket}/batch/output/",
+        "AssembleWith": "Line",
+        "Accept": "text/csv",
+    }
     name = transforms.hosting.name("joined")
     uri["S3OutputPath"] += name
 
