@@ -47,9 +47,6 @@ IMPLICIT: dict[str, str] = {
         for duty in ("train", "deploy")
         for action, whose in (("DescribeLogStreams", "*"), ("GetLogEvents", "log-stream:OWN"))
     },
-    "prune sagemaker:DescribeModelPackage model-package/OWN/*": (
-        "where the files of a version without a fingerprint lie: folders_of in src/mlops/registry/prune.py"
-    ),
     "deploy cloudwatch:DescribeAlarms alarm:costs-of-everything": NAMED,
     "execution cloudwatch:DescribeAlarms alarm:costs-of-everything": NAMED,
     "execution cloudwatch:DescribeAlarms alarm:OWN*": (
