@@ -102,3 +102,5 @@ def test_what_a_person_does_by_hand_is_looking_and_bringing_data(applied: Any, s
     assert denied(client("feature", "s3").put_object, **own, Key="jobs/one/model.tar.gz", Body=b"a model")
     assert denied(client("prod", "s3").get_object, Bucket="churn-prod-222222222222", Key="dvc/files/md5/ab")
     assert denied(client("prod", "sagemaker").delete_endpoint, EndpointName="churn-prod")
+    lasting = {"GranteePrincipal": "arn:aws:iam::111111111111:role/anybody", "Operations": ["Decrypt"]}
+    assert denied(client("feature", "kms").create_grant, KeyId="alias/churn-feature", **lasting)

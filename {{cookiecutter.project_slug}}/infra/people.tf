@@ -41,7 +41,7 @@ locals {
   ])
 
   # Data comes by `dvc push`, where models are trained. Production's data is nobody's to read.
-  bring_data = concat(local.use_key, [
+  bring_data = concat([{ Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = local.key }], [
     { Effect = "Allow", Action = ["s3:ListBucket"], Resource = local.bucket_arn },
     { Effect = "Allow", Action = ["s3:GetObject"], Resource = "${local.bucket_arn}/*" },
     {
