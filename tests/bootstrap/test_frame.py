@@ -171,6 +171,7 @@ def test_what_stays_is_told_with_its_reason():
     ]
 
     assert "= stays   bucket: it holds data" in removal.shown(belongings)
+    assert removal.shown([]) == "there is nothing of the project's to remove"
     assert [each.removed for each in removal.planned(belongings)] == [False, False]
     assert gone == []
     assert removal.carried_out(belongings, told=lambda line: None) == [

@@ -35,6 +35,8 @@ class Removed:
 
 def shown(belongings: Sequence[Belonging]) -> str:
     """Belongings as a person reads them."""
+    if not belongings:
+        return "there is nothing of the project's to remove"
     return "\n".join(
         f"  {'= stays ' if each.remove is None else '- remove'}  {each.what}{f': {each.stays}' if each.stays else ''}"
         for each in belongings
