@@ -25,6 +25,7 @@ PAGES = [
     PROJECT / "README.md",
     *(PROJECT / "docs").glob("*.md"),
     PROJECT / "sandbox" / "README.md",
+    PROJECT / ".github" / "pull_request_template.md",
 ]
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?<![\w./-])mlops +([^\n#|·&;]*)")

@@ -57,6 +57,15 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> BakedProject:
     return bake(**request.param)
 
 
+def test_the_pull_request_template_asks_for_files_that_are_there(bake: Bake) -> None:
+    project = bake()
+    text = (project.path / ".github" / "pull_request_template.md").read_text(encoding="utf-8")
+    named = [name for name in re.findall(r"`([^` ]+)`", text) if "/" in name]
+    assert named == ["data/raw.dvc", "tests/contract.yaml"]
+    assert all((project.path / name).is_file() for name in named)
+    assert text.count("- [ ] ") == 3
+
+
 PLATFORM = [
     "src/mlops/cli/release.py", "src/sitecustomize.py", "src/another/__init__.py", ".github/workflows/prod.yml",
     "infra/main.tf", "lambdas/checks.py", "mlops.yaml", "pyproject.toml", "uv.lock", "uv.toml", ".python-version",

@@ -233,6 +233,10 @@ def test_dispatches_are_checked_against_their_inputs(opened: Open) -> None:
         with pytest.raises(HarnessError, match="422"):
             github.dispatch("go.yml", wrong)
 
+    github.commit("feature/x", {".github/workflows/new.yml": "on: workflow_dispatch\njobs: {}\n"})
+    with pytest.raises(HarnessError, match=r"404: new\.yml is not on main"):
+        github.dispatch("new.yml", {}, ref="feature/x")
+
 
 def test_a_merge_by_each_button_gives_the_same_tree(opened: Open) -> None:
     github = opened({"a.txt": "a\n"})

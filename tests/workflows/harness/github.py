@@ -163,7 +163,8 @@ class GitHub:
         """Start a workflow by hand or by the API.
 
         Raises:
-            HarnessError: GitHub would answer 422: an input is missing, unknown or not one of its options.
+            HarnessError: GitHub would answer 422: an input is missing, unknown or not one of its options; or 404: the
+                default branch does not have the workflow.
         """
         run = self._dispatch(workflow, ref, inputs or {})
         return self.settle([run])[0]
@@ -272,6 +273,8 @@ class GitHub:
         return self._happened(event)
 
     def _dispatch(self, workflow: str, ref: str, inputs: Mapping[str, Any]) -> Run:
+        if workflow not in self._workflows(self.origin.head(self.repository.default_branch)):
+            raise HarnessError(f"404: {workflow} is not on {self.repository.default_branch}, the default branch")
         sha = self.origin.head(ref)
         documents = self._workflows(sha)
         if workflow not in documents or "workflow_dispatch" not in triggers.triggers(documents[workflow]):
