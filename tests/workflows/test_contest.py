@@ -117,6 +117,21 @@ def test_a_proven_challenger_is_approved_and_deployed_as_champion(contest: World
     assert tuple(contest.predictions("prod")) == contest.answers_of(champion)
 
 
+def test_a_rollback_of_the_challenger_is_not_one_of_the_champion(contest: World, proven: Run) -> None:
+    champion, challenger = contest.serving("prod"), contest.serving("prod-challenger")
+    settled, further = (
+        contest.github.dispatch("rollback.yml", {"environment": "prod", "group": "challenger", "version": version})
+        for version in ("1", "")
+    )
+
+    assert settled.conclusion == "success", settled.told()
+    assert further.conclusion == "failure", further.told()
+    none_before = f"{contest.slug}-prod-challenger: no approved version served before version 1"
+    assert none_before in " ".join(further.jobs["rollback"].log.split())
+    assert (contest.serving("prod"), contest.serving("prod-challenger")) == (champion, challenger)
+    assert [each.status for each in contest.versions("prod-champion")] == ["Approved"]
+
+
 def test_a_teardown_of_the_challenger_leaves_the_champion(contest: World, proven: Run) -> None:
     given = {"environment": "prod", "group": "challenger", "confirm": f"{contest.slug}-prod-challenger"}
 
