@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -325,3 +326,13 @@ def test_cruft_creates_compares_and_updates_a_project(template_repository: Path,
     }  # fmt: skip
     assert (project / "data" / "raw.dvc").read_text() == "outs: []\n"
     assert git(project, "rev-list", "--count", "main") == "3"
+
+    remembered = project / ".cruft.json"
+    created_so = json.loads(remembered.read_text())
+    remembered.unlink()  # as in a project that cookiecutter has made
+    cruft(project, "link", "--no-input", str(template_repository))
+    linked = json.loads(remembered.read_text())
+    assert {key: linked[key] for key in ("template", "commit")} == {
+        key: created_so[key] for key in ("template", "commit")
+    }
+    assert linked["context"]["cookiecutter"]["project_slug"] == "tumour-classifier"
