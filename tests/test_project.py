@@ -91,5 +91,5 @@ def test_the_advanced_scenario_has_champion_and_challenger_and_its_demo_makes_a_
     assert told["steps"][-1]["commands"][-1]["command"] == "mlops history"
     commands = {each["command"]: each["output"] for step in told["steps"] for each in step["commands"]}
     assert told["ok"], told["problem"]
-    assert "agreement" in commands["mlops compare --env prod --requests 100"]
+    assert "agreement" in commands["mlops compare --env prod"]
     assert f"{SLUG}-prod serves version 2" in commands["mlops promote --to champion"]

@@ -238,7 +238,7 @@ def schedule(
 
 @app.command()
 def predict(
-    file: Annotated[Path, typer.Argument(help="A CSV or JSON file of requests; - for standard input.")],
+    file: Annotated[Path, typer.Argument(help="CSV or JSON, as in tests/contract.yaml; - for standard input.")],
     env: EnvironmentOption = "dev",
     group: GroupOption = None,
     json: JsonFlag = False,

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,15 +18,15 @@ BATCH_ROWS = 12
 
 
 def requests(root: Path, rows: int) -> str:
-    """A CSV request with some rows, made from the first CSV request of the contract that is to be answered.
+    """A CSV request with some rows: those of the first CSV request of the contract that is to be answered, in turn.
 
     Raises:
         BadInput: the contract has none.
     """
     for request in contract.read(root / contract.FILE):
         if request.content_type == "text/csv" and request.status == 200:
-            *heading, row = request.body.strip().splitlines()[:2]
-            return "\n".join([*heading, *[row] * rows]) + "\n"
+            heading, *cases = request.body.strip().splitlines()
+            return "\n".join([heading, *islice(cycle(cases), rows)] if cases else [heading] * rows) + "\n"
     raise BadInput(
         "tests/contract.yaml has no text/csv request with status 200; the demo sends its rows to the endpoint"
     )

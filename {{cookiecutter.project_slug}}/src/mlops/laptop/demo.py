@@ -7,7 +7,7 @@ from mlops.errors import BadInput, Failure
 from mlops.hosting import invocations
 from mlops.laptop import epilogue
 from mlops.laptop.clients import BATCH_ROWS, requests, traffic
-from mlops.laptop.narration import Narrator, inside
+from mlops.laptop.narration import INTERRUPTED, Narrator, inside
 from mlops.laptop.playground import commit, edit, git, playground
 from mlops.settings.project import Settings
 
@@ -34,17 +34,19 @@ def tell(project: Settings, as_json: bool) -> int:
         as_json: print a trace at the end instead of the story.
 
     Returns:
-        The exit code: 0 when everything went as the story says.
+        The exit code: 0 when everything went as the story says, 130 when Ctrl-C stopped it.
     """
     narrator = Narrator(silent=as_json)
     narrator.say(f"The life of a model of {project.project}, in a sandbox that speaks AWS's API.")
     narrator.say(f"Waits of rollouts and alarms run {TIME_SCALE:.0f} times as fast as on AWS; all else is real time.")
-    problem = ""
+    problem, code = "", 0
     try:
         with playground(project, TIME_SCALE) as copy, inside(copy.root):
             story(copy, narrator)
     except (Failure, BadInput) as error:
-        problem = str(error)
+        problem, code = str(error), 1
+    except KeyboardInterrupt:
+        problem, code = "stopped; nothing is left running, and your branches are as they were", INTERRUPTED
     if as_json:
         print(json.dumps(trace(narrator, problem), indent=2))
     elif problem:
@@ -55,7 +57,7 @@ def tell(project: Settings, as_json: bool) -> int:
         )
         after = "Next: git switch -c feature/my-idea, edit params.yaml, commit, then `mlops run --env feature`."
         narrator.say(display.typed(after))
-    return 1 if problem else 0
+    return code
 
 
 def trace(narrator: Narrator, problem: str) -> dict[str, object]:
@@ -79,6 +81,7 @@ def story(project: Settings, narrator: Narrator) -> None:
         "train", "A data scientist pushes a feature branch: it is trained in the cloud and registered"
     ):
         branch(project, "feature/first-model")
+        narrator.say("  … requests.csv, which is asked below: two rows of a request in tests/contract.yaml")
         narrator.mlops("run", "--env", first)
         narrator.mlops("register", "--env", first)
     with narrator.chapter("dev", "Merged to dev: the same model, byte for byte, is deployed there and tested"):
@@ -110,11 +113,11 @@ def release(project: Settings, narrator: Narrator, first: str, last: str) -> Non
     with narrator.chapter(
         "second", "A second model takes the whole way, and is rolled out under traffic, behind alarms"
     ):
-        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
+        simpler(project, narrator)
         with traffic(project, project.environment(last)):
             approve_and_deploy(narrator, "--env", last, reason="simpler, and passes the same gate")
     with narrator.chapter("roll_back", "A bad rollout: its errors set off the alarm, and production keeps its model"):
-        whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
+        faster(project, narrator)
         with traffic(project, project.environment(last)):
             approve_and_deploy(narrator, "--env", last, reason="faster answers", ends_with=1)
         narrator.mlops("predict", "requests.csv", "--env", last)
@@ -138,11 +141,15 @@ def contest(project: Settings, narrator: Narrator, first: str, last: str) -> Non
         narrator.mlops("predict", "requests.csv", "--env", last)
     refuse(project, narrator, first)
     with narrator.chapter("second", "A second model challenges the champion: both on the requests that it was asked"):
-        whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
+        simpler(project, narrator)
         approve_and_deploy(narrator, *challenger, reason="let it try")
-        narrator.mlops("compare", "--env", last, "--requests", "100")
+        narrator.say(
+            "  … on what the champion has been asked so far, which is little; in use it is the requests of days"
+        )
+        narrator.mlops("compare", "--env", last)
     with narrator.chapter(
-        "succession", "It has proven itself, and takes the champion's place: under traffic, behind alarms"
+        "succession",
+        "It has served as much as the settings ask, and takes the champion's place: under traffic, behind alarms",
     ):
         prove(project, narrator, last)
         narrator.mlops("approve", "--env", last, "--by", "you", "--reason", "simpler, and agrees")
@@ -151,7 +158,7 @@ def contest(project: Settings, narrator: Narrator, first: str, last: str) -> Non
     with narrator.chapter(
         "roll_back", "A bad challenger: its errors set off its own alarm; the champion goes on answering"
     ):
-        whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
+        faster(project, narrator)
         with traffic(project, project.environment(last).contender("challenger")):
             approve_and_deploy(narrator, *challenger, reason="faster answers", ends_with=1)
         narrator.mlops("predict", "requests.csv", "--env", last)
@@ -160,6 +167,9 @@ def contest(project: Settings, narrator: Narrator, first: str, last: str) -> Non
 def refuse(project: Settings, narrator: Narrator, first: str) -> None:
     """A model that goes nowhere."""
     with narrator.chapter("refuse", "A bad model: the quality gate refuses it, and it goes nowhere"):
+        narrator.say(
+            "  … changed: C in params.yaml is 0.00001, so strong a regularisation that it learns next to nothing"
+        )
         branch(project, "feature/too-simple")
         edit(project.root, "params.yaml", "C: 1.0", "C: 0.00001")
         commit(project.root, "Regularise much more")
@@ -210,6 +220,21 @@ def whole_way(project: Settings, narrator: Narrator, name: str, change: tuple[st
     merge_and_test(project, narrator, tests)
     merge(project, "dev", "main")
     narrator.mlops("promote", "--to", last)
+
+
+def simpler(project: Settings, narrator: Narrator) -> None:
+    """A model that is as good, all the way to production's group."""
+    narrator.say("  … changed: C in params.yaml is 0.3, not 1.0: smaller weights, a simpler model")
+    whole_way(project, narrator, "feature/simpler", ("params.yaml", "C: 1.0", "C: 0.3"))
+
+
+def faster(project: Settings, narrator: Narrator) -> None:
+    """A model whose fault no test finds, all the way to production's group."""
+    narrator.say(
+        f"  … changed: inference.py fails on more than {BATCH_ROWS - 4} rows at once. No test sends so many; "
+        f"the clients send {BATCH_ROWS}, and the alarm fires at the first error"
+    )
+    whole_way(project, narrator, "feature/faster", (f"src/{project.package}/inference.py", "", FAULT))
 
 
 def approve_and_deploy(narrator: Narrator, *where: str, reason: str, ends_with: int = 0) -> None:

@@ -12,6 +12,9 @@ from typing import TextIO
 from mlops import cli
 from mlops.errors import Failure
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has stopped."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -94,6 +97,7 @@ class Narrator:
 
         Raises:
             Failure: it ended otherwise.
+            KeyboardInterrupt: Ctrl-C stopped it, and with it the story.
         """
         typed = " ".join(["mlops", *(f'"{each}"' if " " in each else each for each in arguments)])
         return self.run(typed, lambda: cli.execute(list(arguments)), expect)
@@ -107,6 +111,8 @@ class Narrator:
             exit_code = deed()
         text = output.kept.getvalue()
         self.chapters[-1].commands.append(Command(typed, exit_code, round(time.monotonic() - begun, 3), text))
+        if exit_code == INTERRUPTED:
+            raise KeyboardInterrupt
         if exit_code != expect:
             raise Failure(f"the demo ran {typed!r}: it ended with {exit_code}, not {expect}: {last_line(text)}")
         return text

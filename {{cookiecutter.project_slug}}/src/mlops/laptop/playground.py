@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -52,11 +53,23 @@ def playground(project: Settings, time_scale: float) -> Iterator[Settings]:
         os.environ.update(sandbox.environment(copy, server.url))
         yield copy
     finally:
-        if process is not None:
-            sandbox.stop(process)
-        os.environ.clear()
-        os.environ.update(before)
-        shutil.rmtree(folder, ignore_errors=True)
+        with uninterrupted():
+            if process is not None:
+                sandbox.stop(process)
+            os.environ.clear()
+            os.environ.update(before)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Finish what is within, however often Ctrl-C is pressed: what is tidied up half stays for ever."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def clone(project: Settings, target: Path) -> Path:
