@@ -65,26 +65,42 @@ def write(labels: Labels, probabilities: Floats, folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
     # SageMaker's scikit-learn image has no matplotlib; the report then draws from the JSON.
     if importlib.util.find_spec("matplotlib"):
-        draw_line(data["roc"], "false_positive_rate", "true_positive_rate", folder / "roc.png")
-        draw_line(data["calibration"], "predicted", "observed", folder / "calibration.png")
+        draw_roc(data["roc"], len(labels), folder / "roc.png")
+        draw_calibration(data["calibration"], len(labels), folder / "calibration.png")
         draw_confusion(labels, probabilities, folder / "confusion.png")
 
 
-def new_figure() -> tuple[Any, Any]:
-    """A figure of 5 by 5 inches and its axes."""
+def new_figure(title: str, rows: int) -> tuple[Any, Any]:
+    """A figure of 5 by 5 inches and its axes, which say of how many rows they tell."""
     # Without pyplot, which would look for a display.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout="constrained")
-    return figure, figure.add_subplot()
+    axes = figure.add_subplot()
+    axes.set_title(f"{title}, {rows} rows of the test set")
+    return figure, axes
 
 
-def draw_line(points: list[Any], x: str, y: str, file: Path) -> None:
-    """Draw points as a line over the diagonal."""
-    figure, axes = new_figure()
+def draw_roc(points: list[Any], rows: int, file: Path) -> None:
+    """Draw the curve over the diagonal; rows of one probability are one slanted piece of it."""
+    figure, axes = new_figure("ROC", rows)
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
-    axes.plot([point[x] for point in points], [point[y] for point in points], marker=".")
-    axes.set(xlabel=x.replace("_", " "), ylabel=y.replace("_", " "), xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.plot([point["false_positive_rate"] for point in points], [point["true_positive_rate"] for point in points])
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    figure.savefig(file, dpi=100)
+
+
+def draw_calibration(points: list[Any], rows: int, file: Path) -> None:
+    """Draw what was observed against what was predicted, with the number of rows beside each point."""
+    figure, axes = new_figure("Calibration", rows)
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+    axes.plot([point["predicted"] for point in points], [point["observed"] for point in points], marker="o")
+    for point in points:
+        right = point["predicted"] > 0.5  # the numbers stay within the frame
+        axes.annotate(f"{point['rows']} rows", (point["predicted"], point["observed"]), textcoords="offset points",
+                      xytext=(-8, -14) if right else (8, 8), ha="right" if right else "left",
+                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
+    axes.set(xlabel="predicted", ylabel="observed", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     figure.savefig(file, dpi=100)
 
 
@@ -92,7 +108,7 @@ def draw_confusion(labels: Labels, probabilities: Floats, file: Path) -> None:
     """Draw how many cases of each label got each answer."""
     counts = np.zeros((2, 2), dtype=int)
     np.add.at(counts, (labels.astype(int), (probabilities >= THRESHOLD).astype(int)), 1)
-    figure, axes = new_figure()
+    figure, axes = new_figure("Confusion", len(labels))
     axes.imshow(counts, cmap="Blues")
     for (actual, predicted), count in np.ndenumerate(counts):
         colour = "black" if count < counts.max() / 2 else "white"
