@@ -12,8 +12,8 @@ locals {
   # What the gate writes anew when it has held a version against another one.
   gate = ["gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving", "gate_overruled"]
 
-  # What a deployment writes on a challenger's version.
-  trial_notes = ["serves_since", "served_until"]
+  # What a deployment writes: since and until when a challenger serves, and that a version was found well.
+  trial_notes = ["serves_since", "served_until", "verified"]
 
   # Where a person approves, the role that deploys may not: it registers what waits for approval, and rejects.
   register = [

@@ -16,8 +16,8 @@ ORIGIN = (
 GATE = ("gate", "gate_uri", "gate_against", "gate_answers", "gate_gains", "gate_serving", "gate_overruled")
 """Metadata that the gate writes anew when it has held a version against another one."""
 
-TRIAL = ("serves_since", "served_until")
-"""Metadata that a deployment writes on a challenger's version."""
+TRIAL = ("serves_since", "served_until", "verified")
+"""Metadata that a deployment writes: since and until when a challenger serves, and that a version was found well."""
 
 _METADATA = "sagemaker:CustomerMetadataProperties"
 _REMOVED = "sagemaker:CustomerMetadataPropertiesToRemove"
