@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from mlops import actor, aws
+from mlops import actor, aws, storage
 from mlops.errors import BadInput, Failure, NotFound
 from mlops.monitoring import captures
 from mlops.registry import groups
@@ -220,8 +220,13 @@ def prepare(session: boto3.Session, settings: Settings, environment: Environment
 
 
 def model(session: boto3.Session, settings: Settings, environment: Environment, package: ModelPackage) -> str:
-    """Make the model of a version, unless it is there. Returns its name."""
+    """Make the model of a version, unless it is there. Returns its name.
+
+    Raises:
+        DigestMismatch: the artefact is another than was registered: containers unpickle what they find there.
+    """
     name = config_name(settings, environment, package)
+    storage.refuse_other(session, package.artefact, package.digest)
     with aws.explained("CreateModel", name), unless_done("already exist"):
         # The package has the container's Environment; SageMaker takes it in one place only.
         aws.client(session, "sagemaker").create_model(
