@@ -173,12 +173,31 @@ def test_a_merge_to_main_waits_in_productions_group_and_holds_nothing_else(
     assert held.newest("prod").digest == held.newest("dev").digest
 
 
-def test_an_approval_deploys_and_is_written_on_the_package(world: World, held: Moment, approved: Moment) -> None:
+def test_a_deployment_that_has_no_quota_fails_and_its_approval_stays(
+    world: World, held: Moment, no_quota: Moment
+) -> None:
+    run = no_quota.run("main.yml")
+    assert run.jobs["approve"].result == "success", run.told()
+    assert run.jobs["deploy/deploy"].result == "failure"
+    assert "ResourceLimitExceeded" in run.jobs["deploy/deploy"].log
+    Expected(held, became={"prod": "Approved"}).check(world, no_quota)
+
+
+def test_the_failed_jobs_are_run_again_without_those_that_have_succeeded(no_quota: Moment, approved: Moment) -> None:
+    first, again = no_quota.run("main.yml"), approved.run("main.yml")
+    assert again.attempt == 2
+    made = {name for name, job in again.jobs.items() if job is not first.jobs[name]}
+    assert made == {"deploy", "deploy/deploy"}
+    assert [each["user"]["login"] for attempt in again.attempts for each in attempt.gate.approvals] == ["ines"]
+
+
+def test_an_approval_deploys_and_is_written_on_the_package(
+    world: World, held: Moment, no_quota: Moment, approved: Moment
+) -> None:
     [run] = approved.runs
     assert run.conclusion == "success", run.told()
     Expected(
-        held,
-        became={"prod": "Approved"},
+        no_quota,
         serves={"prod": held.newest("dev")},
         reports={PROD: (approved.newest("prod"), held.newest("dev"))},
         says={PROD: ("approved", "ines", "fewer false alarms", "prod: nothing else has served.")},

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import yaml
@@ -171,6 +172,17 @@ class World:
                 return str(found[0])
             time.sleep(0.1)
         raise TimeoutError(f"no job became {status}")
+
+    @contextmanager
+    def refusing(self, operation: str, code: str) -> Iterator[None]:
+        """Let AWS refuse an operation, each time that it is asked for."""
+        faults = f"{self.url}/_sandbox/faults"
+        ordered = {"operation": operation, "status": 400, "code": code, "times": 1000, "when": "before"}
+        urlopen(Request(faults, json.dumps(ordered).encode())).close()
+        try:
+            yield
+        finally:
+            urlopen(Request(faults, method="DELETE")).close()
 
     @cached_property
     def request(self) -> bytes:
