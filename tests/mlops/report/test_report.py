@@ -45,6 +45,26 @@ def test_metrics_stand_beside_those_of_what_serves(register, reported):
     assert cells(text, "roc_auc")[1:] == ["0.9800 (0.9700 to 0.9900)", "0.9600 (+0.0200)", "at least 0.95: passed"]
 
 
+def test_a_model_is_not_held_against_itself(register, reported):
+    register("feature", **{"metric.roc_auc": "0.98"})
+    serving = register("dev", **{"metric.roc_auc": "0.98"})
+
+    text = reported()
+
+    assert cells(text, "metric") == ["metric", "this model", "gate"]
+    assert f"dev v{serving.version} is this model." in text
+    assert "are those of dev" not in text
+
+
+def test_brackets_are_explained_where_there_are_some(register, reported):
+    register("feature", **{"metric.roc_auc": "0.98"})
+    alone = reported()
+    register("dev", other=True, **{"metric.roc_auc": "0.96"})
+
+    assert "In brackets" not in alone
+    assert "In brackets: of another one what this model's value is above it." in reported()
+
+
 def test_what_waits_for_approval_does_not_serve(register, reported):
     register("feature")
     register("dev", status="PendingManualApproval", other=True)
@@ -176,6 +196,13 @@ def test_that_nothing_was_compared_is_said(found):
     assert "Gate: nothing serves in dev yet." in markdown.markdown(dataclasses.replace(found, decision=decision))
 
 
+def test_the_verdict_on_a_registered_model_is_said_to_be_of_its_time(found, register):
+    decision = json.loads(verdicts.document(verdicts.Decision([], note="nothing serves in dev yet")))
+    registered = dataclasses.replace(found, decision=decision, package=register("feature"))
+
+    assert "Gate, when it last judged this model: nothing serves in dev yet." in markdown.markdown(registered)
+
+
 TRAINED = {
     "TrainingJobName": "churn-train-1",
     "TrainingJobArn": "arn:aws:sagemaker:eu-west-1:111111111111:training-job/churn-train-1",
@@ -244,9 +271,11 @@ def test_a_cost_that_nobody_gave_a_price_for_is_not_guessed(found, billed):
     none = markdown.markdown(dataclasses.replace(found, jobs=billed(None)))
 
     assert cells(some, "churn-train-1")[-1] == "2.50 USD"
-    assert cells(some, "churn-evaluate-1")[-1] == "no price for ml.t3.large in mlops.yaml"
+    assert cells(some, "churn-evaluate-1")[-1] == "-"
+    assert "In mlops.yaml `prices` has no price for ml.t3.large." in some
     assert cells(some, "together")[-1] == "2.50 USD, and what has no price"
-    assert cells(none, "churn-train-1")[-1] == "no price for ml.m5.large in mlops.yaml"
+    assert cells(none, "churn-train-1")[-1] == "-"
+    assert none.count("no price for ml.m5.large, ml.t3.large.") == 1
     assert cells(none, "together")[-1] == "-"
 
 

@@ -6,7 +6,7 @@ from mlops import github
 from mlops.compute.durations import JobTime
 from mlops.quality import verdicts
 from mlops.quality.thresholds import Verdict
-from mlops.reporting.report import Metric, Report, metrics_of, parameters_of
+from mlops.reporting.report import Metric, Report, Served, metrics_of, parameters_of
 from mlops.settings.project import FILE
 
 SAME = "the same"
@@ -54,7 +54,7 @@ def metrics_table(report: Report) -> str:
     if not report.metrics:
         return ""
     limits = {each.metric: each for each in report.gate}
-    others = [(each, metrics_of(each.package)) for each in report.served if each.package]
+    others = [(each, metrics_of(each.package)) for each in other_models(report)]
     lines = [
         row("metric", "this model", *(each.name for each, _ in others), "gate"),
         row("---", *("---:" for _ in range(len(others) + 1)), "---"),
@@ -62,8 +62,22 @@ def metrics_table(report: Report) -> str:
     for name, metric in report.metrics.items():
         cells = [difference(metric, theirs.get(name)) for _, theirs in others]
         lines.append(row(name, interval(metric), *cells, verdict(limits.get(name))))
-    unknown = [f"{each.environment}: {text(each.why_not)}." for each in report.served if each.package is None]
-    return "\n".join([*lines, *(f"\n{line}" for line in unknown)])
+    notes = [f"{each.name} is this model." for each in report.served if each.package and not is_another(report, each)]
+    notes += [f"{each.environment}: {text(each.why_not)}." for each in report.served if each.package is None]
+    brackets = ["of this model its confidence interval"] * any(each.low is not None for each in report.metrics.values())
+    brackets += ["of another one what this model's value is above it"] * bool(others)
+    notes += [f"In brackets: {', '.join(brackets)}."] if brackets else []
+    return "\n".join([*lines, *(f"\n{line}" for line in notes)])
+
+
+def other_models(report: Report) -> list[Served]:
+    """What serves and is not this model, with which there would be nothing to compare."""
+    return [each for each in report.served if is_another(report, each)]
+
+
+def is_another(report: Report, served: Served) -> bool:
+    """Whether a model that serves was made from something else."""
+    return served.package is not None and served.package.fingerprint != report.lineage.fingerprint
 
 
 def interval(metric: Metric) -> str:
@@ -88,12 +102,15 @@ def comparison(report: Report) -> str:
     """What the gate said of the model against the one that serves, on the rows that both have predicted."""
     found = report.decision
     if not found.get("judgements"):
-        return f"Gate: {text(found['note'])}." if found.get("note") else ""
+        when = ", when it last judged this model" if report.package else ""
+        return f"Gate{when}: {text(found['note'])}." if found.get("note") else ""
     overruled = report.package.metadata.get(verdicts.OVERRULED) if report.package else None
+    then = ", which served when the gate last judged this model," if report.package else ""
     lines = [
         *([f"**Overruled** by {text(overruled)}.", ""] if overruled else []),
-        f"Against {cell(found['against'])} on {found['common']} of the {found['rows']} rows of the test set; a gain "
-        f"above 0 is better, the intervals hold together with {found['confidence']:.0%}. What serves: "
+        f"Against {cell(found['against'])}{then} on {found['common']} of the {found['rows']} rows of the test set; "
+        f"a gain above 0 is better, also of a metric that is better when it is low; the intervals hold together with "
+        f"{found['confidence']:.0%}. “No worse”: all of the interval is above “at least”. What serves: "
         f"{text((found.get('answers') or {}).get('how') or 'its stored answers')}.",
         "",
         row("metric", "this model", "serves", "gain", "at least", "gate"),
@@ -136,7 +153,7 @@ def verdict_table(what: str, found: list[dict[str, Any]]) -> str:
 
 def changes(report: Report) -> str:
     """The parameters and the data that are others than those of what serves."""
-    others = [each for each in report.served if each.package]
+    others = other_models(report)
     if not others:
         return ""
     mine = report.lineage.parameters
@@ -179,12 +196,15 @@ def jobs_table(report: Report) -> str:
             seconds += f" (spot saved {job.spot_saving:.0%})"
         lines.append(row(job.name, instances, seconds, f"{job.instance_seconds:.0f}", cost(job)))
     total = sum(job.instance_seconds for job in report.jobs)
-    return "\n".join([*lines, row("together", "", "", f"{total:.0f}", costs(report.jobs))])
+    lines.append(row("together", "", "", f"{total:.0f}", costs(report.jobs)))
+    unknown = sorted({job.instance_type for job in report.jobs if job.cost is None})
+    lines += [f"\nIn {FILE} `prices` has no price for {', '.join(unknown)}."] if unknown else []
+    return "\n".join(lines)
 
 
 def cost(job: JobTime) -> str:
     """What a job cost."""
-    return f"no price for {job.instance_type} in {FILE}" if job.cost is None else money(job.cost, job.currency)
+    return NOTHING if job.cost is None else money(job.cost, job.currency)
 
 
 def costs(jobs: list[JobTime]) -> str:
