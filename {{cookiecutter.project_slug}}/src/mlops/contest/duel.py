@@ -71,7 +71,7 @@ class Duel:
         lines = [
             f"{self.challenger} beside {self.champion}, on {self.requests} captured requests ({self.rows} rows)",
             f"agreement: {same.value:.2%} ({same.low:.2%} to {same.high:.2%})",
-            f"latency: {self.champion_ms:.1f} ms and {self.challenger_ms:.1f} ms, "
+            f"latency: champion {self.champion_ms:.1f} ms, challenger {self.challenger_ms:.1f} ms, "
             f"{slower.value:+.1f} ms ({slower.low:+.1f} to {slower.high:+.1f})",
             f"failed: {self.failed} requests by the challenger, {self.champion_failed} by the champion asked again",
         ]
