@@ -175,8 +175,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_environment() -> Iterator[pytest.MonkeyPatch]:
-    """Neither AWS credentials nor settings of git, DVC or this template reach a test from the outside."""
-    foreign = ("AWS_", "GIT_", "MLOPS_", "DVC_", "COOKIECUTTER_")
+    """Neither AWS credentials nor settings of git, DVC, uv's run or this template reach a test from the outside."""
+    foreign = ("AWS_", "GIT_", "MLOPS_", "DVC_", "COOKIECUTTER_", "UV_RUN_RECURSION_DEPTH")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(foreign) and name not in KEPT]:
             patch.delenv(name)

@@ -59,7 +59,7 @@ def test_production_deploys_but_does_not_approve(production, refused):
     answer = refused(deploy.update_model_package, ModelPackageArn=package, ModelApprovalStatus="Approved")
 
     assert "not authorized to perform: sagemaker:UpdateModelPackage" in answer
-    deploy.update_model_package(ModelPackageArn=package, CustomerMetadataProperties={"promoted_from": "dev"})
+    deploy.update_model_package(ModelPackageArn=package, CustomerMetadataProperties={"gate": "passed"})
     deploy.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
 
 
@@ -269,7 +269,7 @@ def test_iams_simulation_answers_as_the_policies_do(server):
     answer = server.client("iam").simulate_principal_policy(
         PolicySourceArn="arn:aws:iam::111111111111:role/churn-feature-execution",
         ActionNames=["s3:PutObject", "s3:DeleteBucket"],
-        ResourceArns=["arn:aws:s3:::churn-feature-111111111111/*"],
+        ResourceArns=["arn:aws:s3:::churn-feature-111111111111/jobs/*"],
     )
     decisions = {each["EvalActionName"]: each["EvalDecision"] for each in answer["EvaluationResults"]}
     assert decisions == {"s3:PutObject": "allowed", "s3:DeleteBucket": "implicitDeny"}

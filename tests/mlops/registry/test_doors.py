@@ -18,7 +18,7 @@ def reviewed(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_RUN_ID", "77")
     monkeypatch.setattr(github, "review", lambda gate, state: github.Review("ines, mira", "better: in run 5: yes"))
-    monkeypatch.setattr(release, "meant", lambda env, group: (world.settings, world.prod))
+    monkeypatch.setattr(release, "meant", lambda env, group, serves: (world.settings, world.prod))
     world.promote(world.in_dev().fingerprint, world.prod)
     release.decide("approved", "", "", "prod", 1, None, json=True)
     return world
