@@ -11,9 +11,9 @@ from mlops.registry import adoption, packages, promotion, registration
 from sandbox import versions
 
 
-def test_the_notes_of_the_gate_and_of_the_trial_are_the_machinerys() -> None:
+def test_the_notes_of_the_gate_and_of_a_deployment_are_the_machinerys() -> None:
     assert set(versions.GATE) == set(verdicts.KEYS)
-    assert versions.TRIAL == (trial.SINCE, trial.UNTIL)
+    assert versions.TRIAL == (trial.SINCE, trial.UNTIL, packages.VERIFIED)
 
 
 def test_what_says_where_a_version_comes_from_is_all_guarded() -> None:

@@ -105,12 +105,15 @@ def head(run: Run) -> str:
 
 
 def reported(version: Version, *others: Version) -> Iterator[str]:
-    """What the report on a version says: which one it is, what it measures, and what that is against others."""
+    """What the report on a version says: which one it is, what it measures, and what that is against other models."""
     value = float(version.metadata[METRIC])
     yield f"**{version.group} version {version.number}**"
     yield f"| roc_auc | {value:.4f} "
     yield f"fingerprint: `{version.metadata['fingerprint'][:12]}`"
     for other in others:
+        if other.metadata["fingerprint"] == version.metadata["fingerprint"]:
+            yield f"{environment_of(other)} v{other.number} is this model."
+            continue
         theirs = float(other.metadata[METRIC])
         yield f" {environment_of(other)} v{other.number} |"
         yield f" {theirs:.4f} ({value - theirs:+.4f}) |"
