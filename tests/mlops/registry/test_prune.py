@@ -72,8 +72,11 @@ def files(world: Any, environment: Any, part: str) -> list[str]:
 def clean(world: Any) -> Any:
     """Buckets without what other tests have left in them."""
     for environment in world.settings.environments:
-        for part in prune.FOLDERS:
-            storage.delete_folder(world.session(environment), f"s3://{environment.bucket}/{part}/")
+        session, bucket = world.session(environment), f"s3://{environment.bucket}"
+        jobs = {f"jobs/{name.partition('/')[0]}" for name in storage.listing(session, f"{bucket}/jobs/")}
+        own = [each for each in jobs if each.startswith(f"jobs/churn-{environment.name}-")]
+        for part in (*prune.FOLDERS, *own):
+            storage.delete_folder(session, f"{bucket}/{part}/")
     return world
 
 

@@ -226,7 +226,9 @@ def model(session: boto3.Session, settings: Settings, environment: Environment, 
         DigestMismatch: the artefact is another than was registered: containers unpickle what they find there.
     """
     name = config_name(settings, environment, package)
-    storage.refuse_other(session, package.artefact, package.digest)
+    # One that somebody made by hand in the registry has no digest to hold it against.
+    if package.digest:
+        storage.refuse_other(session, package.artefact, package.digest)
     with aws.explained("CreateModel", name), unless_done("already exist"):
         # The package has the container's Environment; SageMaker takes it in one place only.
         aws.client(session, "sagemaker").create_model(
