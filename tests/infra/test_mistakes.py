@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import grants, trust
+from sandbox import grants, owners, trust
 from sandbox.project import project
 
 pytestmark = pytest.mark.slow
@@ -153,7 +153,7 @@ def wanted_policies(settings: dict[str, Any], name: str, key: str, functions: bo
         )
     found["aws_iam_role.execution[0]"] = trust.of_service(account)
     found[f"aws_s3_bucket_policy.environment[{environment.bucket}]"] = by_condition(
-        grants.bucket_policy(described, environment)
+        owners.of_bucket(described, environment)
     )
     found |= of_services(account, name, None if after is None else after.role("deploy"), functions)
     for person, group in SIGN_ON.items():

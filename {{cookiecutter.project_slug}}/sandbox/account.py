@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox import backends, bucket_policies, checks, grants, trust
+from sandbox import backends, bucket_policies, checks, grants, owners, trust
 from sandbox.project import Environment, Project, Signal, project
 from sandbox.sandbox import Sandbox
 
@@ -22,7 +22,7 @@ def prepare(sandbox: Sandbox) -> None:
     """Make what is missing and bring the policies up to the settings; what is there stays."""
     described = project(sandbox.settings, sandbox.infrastructure)
     for key in sorted({each.kms_key for each in described.environments if each.kms_key}):
-        _key(key, json.dumps(grants.key_policy(described, key)))
+        _key(key, json.dumps(owners.of_key(described, key)))
     for environment in described.environments:
         if environment.makes_key:
             _alias(environment, described.region)
@@ -41,7 +41,7 @@ def _bucket(sandbox: Sandbox, described: Project, environment: Environment) -> N
     if environment.makes_key:
         sealed = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": environment.kms_key}
         s3.put_bucket_encryption(environment.bucket, {"Rule": {"ApplyServerSideEncryptionByDefault": sealed}})
-    bucket_policies.put(sandbox, environment.bucket, json.dumps(grants.bucket_policy(described, environment)))
+    bucket_policies.put(sandbox, environment.bucket, json.dumps(owners.of_bucket(described, environment)))
 
 
 def _roles(described: Project, environment: Environment, repository: str | None) -> None:

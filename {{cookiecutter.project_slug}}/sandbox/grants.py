@@ -7,21 +7,16 @@ from typing import Any
 from sandbox import checks, hours, scaling_grants, versions
 from sandbox.hours import schedule as schedule
 from sandbox.project import Environment, Project
-from sandbox.statements import KEY_USE, Statement
+from sandbox.statements import KEY_READ, KEY_USE, READ_BEFORE, WRITE, Statement
 from sandbox.statements import allow as _allow
+from sandbox.statements import bucket as _bucket
 from sandbox.statements import document as _document
-
-_READ_BEFORE = ("models", "baselines")
-"""The parts of a bucket that the next environment's deploy role reads: artefacts, and what they are compared by."""
-
 
 _PRUNED = ("models", "baselines", "jobs")
 """The parts of a bucket that housekeeping removes from: what a fingerprint or a job's name names."""
 
 _MADE = ("jobs", "captures", "batch/output")
 """The parts that jobs and endpoints write, whose code is any branch's: never what a version or a digest is kept in."""
-
-_WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
 
 _JUDGING = {"processing-job": "ProcessingJob"}
 _TRAINING = {"training-job": "TrainingJob", **_JUDGING}
@@ -31,7 +26,6 @@ _ENTER_NETWORK = (
     "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 )  # fmt: skip
 """SageMaker's own calls under the execution role, to put a job or an endpoint into a network."""
-_KEY_READ = ("kms:Decrypt", "kms:DescribeKey")
 
 
 def execution(project: Project, environment: Environment) -> dict[str, Any]:
@@ -41,7 +35,7 @@ def execution(project: Project, environment: Environment) -> dict[str, Any]:
     return _document(
         [
             *_bucket(environment.bucket, write=False),
-            _allow(list(_WRITE), [f"arn:aws:s3:::{environment.bucket}/{part}/*" for part in _MADE]),
+            _allow(list(WRITE), [f"arn:aws:s3:::{environment.bucket}/{part}/*" for part in _MADE]),
             {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": others},
             _allow(["cloudwatch:DescribeAlarms"], _watched(project, environment)),
             _allow(
@@ -97,7 +91,7 @@ def deploy(project: Project, environment: Environment) -> dict[str, Any]:
         *_key(environment),
     ]
     if before is not None:
-        statements += _bucket(before.bucket, write=False, parts=_READ_BEFORE)
+        statements += _bucket(before.bucket, write=False, parts=READ_BEFORE)
         statements += _group(project, before)
         statements += _key_before(project, before, environment)
     return _document(statements)
@@ -156,7 +150,7 @@ def monitor(project: Project, environment: Environment) -> dict[str, Any]:
             ),
             _allow(["sagemaker:DescribeModelPackage"], _versions(project, environment)),
             {**_allow(["cloudwatch:PutMetricData"], ["*"]), "Condition": own},
-            *([_allow(list(_KEY_READ), [environment.kms_key])] if environment.kms_key else []),
+            *([_allow(list(KEY_READ), [environment.kms_key])] if environment.kms_key else []),
         ]
     )
 
@@ -172,38 +166,6 @@ def image(project: Project, environment: Environment) -> dict[str, Any]:
             _allow([f"ecr:{each}" for each in pushes], [repository]),
         ]
     )
-
-
-def bucket_policy(project: Project, environment: Environment) -> dict[str, Any]:
-    """Only over TLS, and the next environment's deploy role may read what it promotes."""
-    arn = f"arn:aws:s3:::{environment.bucket}"
-    encrypted = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"],
-                 "Condition": {"Bool": {"aws:SecureTransport": "false"}}}  # fmt: skip
-    after = project.after(environment)
-    if after is None:
-        return _document([encrypted])
-    reader = {"AWS": after.role("deploy")}
-    reading = [{**each, "Principal": reader} for each in _bucket(environment.bucket, write=False, parts=_READ_BEFORE)]
-    return _document([encrypted, *reading])
-
-
-def key_policy(project: Project, key: str) -> dict[str, Any]:
-    """What the owner of a key that the settings name allows: its account, and who uses or reads with it elsewhere."""
-    owner = key.split(":")[4]
-    statements = [_key_statement({"AWS": f"arn:aws:iam::{owner}:root"}, ["kms:*"])]
-    for environment in project.environments:
-        if environment.kms_key != key:
-            continue
-        if environment.account != owner:
-            statements.append(_key_statement({"AWS": f"arn:aws:iam::{environment.account}:root"}, list(KEY_USE)))
-        after = project.after(environment)
-        if after is not None and (after.account != owner or environment.makes_key):
-            statements.append(_key_statement({"AWS": after.role("deploy")}, list(_KEY_READ)))
-    return _document(statements)
-
-
-def _key_statement(principal: dict[str, str], actions: list[str]) -> Statement:
-    return {**_allow(actions, ["*"]), "Principal": principal}
 
 
 def _serving(project: Project, environment: Environment) -> list[Statement]:
@@ -282,15 +244,6 @@ def _watch(project: Project, environment: Environment, kinds: dict[str, str]) ->
     ]
 
 
-def _bucket(name: str, write: bool, parts: tuple[str, ...] = ()) -> list[Statement]:
-    arn = f"arn:aws:s3:::{name}"
-    objects = ["s3:GetObject", *(_WRITE if write else [])]
-    return [
-        _allow(["s3:ListBucket"], [arn]),
-        _allow(objects, [f"{arn}/{part}/*" for part in parts] or [f"{arn}/*"]),
-    ]
-
-
 def _key(environment: Environment) -> list[Statement]:
     return [_allow(list(KEY_USE), [environment.kms_key])] if environment.kms_key else []
 
@@ -302,9 +255,9 @@ def _key_before(project: Project, before: Environment, environment: Environment)
     """
     if before.makes_key:
         keys = [f"arn:aws:kms:{project.region}:{before.account}:key/*"]
-        return [_allow(list(_KEY_READ), keys)] if before.account != environment.account else []
+        return [_allow(list(KEY_READ), keys)] if before.account != environment.account else []
     other = before.kms_key and before.kms_key != environment.kms_key
-    return [_allow(list(_KEY_READ), [str(before.kms_key)])] if other else []
+    return [_allow(list(KEY_READ), [str(before.kms_key)])] if other else []
 
 
 def _former(project: Project, environment: Environment) -> list[Statement]:

@@ -24,6 +24,12 @@ ByOption = Annotated[
 ReasonOption = Annotated[
     str, typer.Option("--reason", help="Why. Required, but in a workflow: there it is what the reviewers wrote.")
 ]
+FirstDayOption = Annotated[
+    datetime | None, typer.Option("--from", formats=[DAY], metavar="YYYY-MM-DD", help="First day; a week ago.")
+]
+LastDayOption = Annotated[
+    datetime | None, typer.Option("--to", formats=[DAY], metavar="YYYY-MM-DD", help="Last day; today, in UTC.")
+]
 
 
 def reviewed(gate: str, state: Literal["approved", "rejected"], by: str, reason: str) -> tuple[str, str]:
@@ -280,12 +286,8 @@ def transform(
 @app.command()
 def predictions(
     env: EnvironmentOption = "prod",
-    since: Annotated[
-        datetime | None, typer.Option("--from", formats=[DAY], metavar="YYYY-MM-DD", help="First day; a week ago.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option("--to", formats=[DAY], metavar="YYYY-MM-DD", help="Last day; today, in UTC.")
-    ] = None,
+    since: FirstDayOption = None,
+    until: LastDayOption = None,
     output: Annotated[Path, typer.Option(help="Folder of the data set.")] = Path("predictions"),
     group: GroupOption = None,
     json: JsonFlag = False,
@@ -304,12 +306,8 @@ def predictions(
 @app.command()
 def compare(
     env: EnvironmentOption = "prod",
-    since: Annotated[
-        datetime | None, typer.Option("--from", formats=[DAY], metavar="YYYY-MM-DD", help="First day; a week ago.")
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option("--to", formats=[DAY], metavar="YYYY-MM-DD", help="Last day; today, in UTC.")
-    ] = None,
+    since: FirstDayOption = None,
+    until: LastDayOption = None,
     requests: Annotated[int, typer.Option(min=1, help="How many captured requests at most.")] = 500,
     labels: Annotated[
         Path | None, typer.Option(help="CSV: request_id, label, and row where there are several.")
